@@ -1,0 +1,86 @@
+"""The command itself: verbs that are imported when used, and one way out for every failure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from builder import __version__
+from builder.cli.failure import as_failure, tell
+
+_VERBS = {
+    "init": "Write boardwright.yaml for a model.",
+    "build": "Build a model for one or more targets.",
+    "run": "Run a bundle here, natively or under qemu.",
+    "targets": "List, show and check targets.",
+    "cache": "Show or trim the build cache.",
+    "doctor": "Say what is installed, what is missing and what mends it.",
+}
+"""Verb to what it does. Each lives in a module of its name that has a ``command``."""
+
+_BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's module only to run it: ``--help`` must not cost a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = import_module(f"builder.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="boardwright")
+def boardwright() -> None:
+    """One ONNX model in; one native, self-contained, verified bundle per board out."""
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the verb that ``argv`` names and return the exit code; never raises, never exits."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _never_fail_to_print()
+    try:
+        code = boardwright.main(arguments, prog_name="boardwright", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return _BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        return tell(as_failure(error), as_json=_wants_json(arguments), debug=_debugging())
+    return code if isinstance(code, int) else 0
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in own
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get("BOARDWRIGHT_DEBUG"))
+
+
+def _never_fail_to_print() -> None:
+    # A model's name may hold what the terminal's encoding lacks.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _silence_stdout() -> None:
+    # What is still buffered has no reader: without this the interpreter complains while exiting.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,164 @@
+"""Judge what ``doctor`` found: what is there, what is missing, the one command that mends it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from builder.model.machine import Machine
+from builder.model.target import Emulator
+
+EXACT = ("apache-tvm", "apache-tvm-ffi", "onnxsim", "ziglang")
+"""What must be of the pinned version: these write the artifacts."""
+
+ENOUGH_DISK_BYTES = 2 * 1024**3
+_CROSS_PACKAGES = {
+    "/usr/aarch64-linux-gnu": "libc6-arm64-cross",
+    "/usr/arm-linux-gnueabihf": "libc6-armhf-cross",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was found. ``pins`` are versions wanted, ``installed`` versions there, by distribution.
+
+    ``free_bytes`` is the room on the cache's disk; ``cache_problem`` says why it is not writable.
+    """
+
+    python: tuple[int, int]
+    pins: Mapping[str, str]
+    installed: Mapping[str, str]
+    docker: bool
+    machine: Machine
+    emulators: tuple[Emulator, ...]
+    cache_root: str
+    cache_problem: str | None
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at. ``missing`` is what nothing works without, ``absent`` what some things need.
+
+    ``apt`` and ``pip`` name the packages that mend it, ``hint`` what no package can.
+    """
+
+    name: str
+    state: Literal["ok", "absent", "missing"]
+    found: str
+    apt: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+    hint: str | None = None
+
+
+def examine(facts: Facts) -> tuple[Check, ...]:
+    """Return one check for each thing a build can need."""
+    return (
+        _python(facts.python),
+        *(_distribution(name, pin, facts) for name, pin in sorted(facts.pins.items())),
+        _docker(facts.docker),
+        *(_emulator(emulator, facts.machine) for emulator in _by_program(facts.emulators)),
+        *(_sysroot(sysroot, facts.machine) for sysroot in _sysroots(facts.emulators)),
+        _cache(facts),
+        _disk(facts),
+    )
+
+
+def mending_command(checks: Iterable[Check]) -> str | None:
+    """Return the one shell command that installs all that is not there, or None."""
+    wanting = [check for check in checks if check.state != "ok"]
+    apt = sorted({package for check in wanting for package in check.apt})
+    pip = sorted({package for check in wanting for package in check.pip})
+    commands = [f"apt-get install -y {' '.join(apt)}"] if apt else []
+    commands += [f"pip install {' '.join(pip)}"] if pip else []
+    return " && ".join(commands) or None
+
+
+def to_json(checks: tuple[Check, ...]) -> dict[str, Any]:
+    """Return what ``doctor --json`` prints."""
+    broken = any(check.state == "missing" for check in checks)
+    return {
+        "status": "failed" if broken else "ok",
+        "checks": [
+            {"name": c.name, "state": c.state, "found": c.found, "hint": c.hint} for c in checks
+        ],
+        "remedy": mending_command(checks),
+    }
+
+
+def _python(version: tuple[int, int]) -> Check:
+    return Check(
+        name="python",
+        state="ok" if version >= (3, 11) else "missing",
+        found=".".join(map(str, version)),
+        hint="Python 3.11 or newer",
+    )
+
+
+def _distribution(name: str, pin: str, facts: Facts) -> Check:
+    version = facts.installed.get(name)
+    fits = version is not None and (version == pin or name not in EXACT)
+    return Check(
+        name=name,
+        state="ok" if fits else "missing",
+        found=version or "not installed",
+        pip=(f"{name}=={pin}",),
+    )
+
+
+def _docker(answers: bool) -> Check:
+    return Check(
+        name="docker engine",
+        state="ok" if answers else "absent",
+        found="answers" if answers else "does not answer: builds run locally",
+        apt=("docker.io",),
+    )
+
+
+def _emulator(emulator: Emulator, machine: Machine) -> Check:
+    there = emulator.qemu in machine.emulators
+    return Check(
+        name=emulator.qemu,
+        state="ok" if there else "absent",
+        found="found" if there else "not found: local builds for it are not verified",
+        apt=("qemu-user-static",),
+    )
+
+
+def _sysroot(sysroot: str, machine: Machine) -> Check:
+    there = sysroot in machine.sysroots
+    package = _CROSS_PACKAGES.get(sysroot)
+    return Check(
+        name=sysroot,
+        state="ok" if there else "absent",
+        found="found" if there else "not found: local builds for it are not verified",
+        apt=(package,) if package else (),
+    )
+
+
+def _cache(facts: Facts) -> Check:
+    return Check(
+        name="cache",
+        state="missing" if facts.cache_problem else "ok",
+        found=facts.cache_problem or facts.cache_root,
+        hint="make it writable, or choose another folder with BOARDWRIGHT_CACHE_DIR",
+    )
+
+
+def _disk(facts: Facts) -> Check:
+    enough = facts.free_bytes >= ENOUGH_DISK_BYTES
+    return Check(
+        name="disk",
+        state="ok" if enough else "absent",
+        found=f"{facts.free_bytes / 1024**3:.1f} GiB free",
+        hint="boardwright cache clean --max-size 1G",
+    )
+
+
+def _by_program(emulators: Iterable[Emulator]) -> list[Emulator]:
+    return [e for _, e in sorted({emulator.qemu: emulator for emulator in emulators}.items())]
+
+
+def _sysroots(emulators: Iterable[Emulator]) -> list[str]:
+    return sorted({emulator.sysroot for emulator in emulators})

@@ -1,0 +1,118 @@
+"""What is to be built: the command line over ``boardwright.yaml`` over the defaults. Pure but for one read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import UsageError
+from builder.model.project import Project, Shapes
+from builder.project import FILENAME, parse
+
+DEFAULT_OUT = "dist"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the command line says; None or empty where it says nothing."""
+
+    model: Path | None = None
+    name: str | None = None
+    patterns: tuple[str, ...] = ()
+    shapes: Shapes = ()
+    out: Path | None = None
+    inputs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is to be built. ``name`` is safe as a folder's; ``patterns`` are target names or globs."""
+
+    model: Path
+    name: str
+    patterns: tuple[str, ...]
+    shapes: Shapes
+    out: Path
+    inputs: Path | None
+
+
+def find_project(start: Path) -> Path | None:
+    """Return the nearest ``boardwright.yaml`` in ``start`` or a folder above it."""
+    return next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
+
+
+def read_project(file: Path) -> Project:
+    """Return the project of ``file``. Raises ``UsageError`` with the position of what is wrong."""
+    try:
+        return parse(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "cannot read the project file",
+            reason="unreadable-project",
+            where=str(file),
+            why=str(error),
+        ) from None
+
+
+def settle(wishes: Wishes, project: Project | None, root: Path) -> Settings:
+    """Return what to build; ``root`` is the project file's folder.
+
+    A project's name, shapes and inputs are about its own model: for another model that the command
+    line names, only its targets and its output folder count. Raises ``UsageError``: ``no-model``,
+    ``no-target``, ``bad-name``.
+    """
+    own = project if project and _is_own_model(wishes, project, root) else None
+    model = wishes.model or (root / own.model if own else None)
+    if model is None:
+        raise _no_model()
+    patterns = wishes.patterns or (project.targets if project else ())
+    if not patterns:
+        raise _no_target()
+    return Settings(
+        model=model,
+        name=_checked(wishes.name or (own and own.name) or safe_name(model)),
+        patterns=patterns,
+        shapes=tuple((dict(own.shapes if own else ()) | dict(wishes.shapes)).items()),
+        out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
+        inputs=wishes.inputs or (root / own.inputs if own and own.inputs else None),
+    )
+
+
+def safe_name(model: Path) -> str:
+    """Return a name for the bundles of ``model`` that is safe on any disk."""
+    stem = model.name.lower().removesuffix(".onnx")
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:64].rstrip("._-") or "model"
+
+
+def _is_own_model(wishes: Wishes, project: Project, root: Path) -> bool:
+    return wishes.model is None or wishes.model.resolve() == (root / project.model).resolve()
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a bundle",
+            reason="bad-name",
+            why="a name has up to 64 letters, digits, '.', '_' and '-', and begins with none of those three",
+            remedy="choose another with --name",
+        )
+    return name
+
+
+def _no_model() -> UsageError:
+    return UsageError(
+        "no model to build",
+        reason="no-model",
+        why=f"neither the command line nor a {FILENAME} names one",
+        remedy="run: boardwright build MODEL.onnx, or boardwright init MODEL.onnx",
+    )
+
+
+def _no_target() -> UsageError:
+    return UsageError(
+        "no target to build for",
+        reason="no-target",
+        remedy="add --target NAME or --all; see: boardwright targets list",
+    )

@@ -1,0 +1,42 @@
+"""What the environment says, read once and handed down as a value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The variables that mean something here; ``variables`` is all of them, for the engine's client.
+
+    ``plain`` asks for output without colour and movement.
+    """
+
+    variables: Mapping[str, str]
+    search_path: str
+    cache_root: Path
+    base_image: str | None
+    plain: bool
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Return the environment of this process, or of ``variables``."""
+    given = os.environ if variables is None else variables
+    return Environment(
+        variables=given,
+        search_path=given.get("PATH", os.defpath),
+        cache_root=_cache_root(given),
+        base_image=given.get("BOARDWRIGHT_BASE_IMAGE") or None,
+        plain=bool(given.get("NO_COLOR") or given.get("CI") or given.get("TERM") == "dumb"),
+    )
+
+
+def _cache_root(given: Mapping[str, str]) -> Path:
+    if chosen := given.get("BOARDWRIGHT_CACHE_DIR"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("boardwright")

@@ -1,0 +1,47 @@
+"""Scheduled TIR -> one relocatable object of kernels, by TVM's LLVM backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm import tirx
+
+from builder.model.target import Cpu, Platform
+
+_TRIPLES = {
+    ("x86_64", "glibc"): "x86_64-linux-gnu",
+    ("x86_64", "musl"): "x86_64-linux-musl",
+    ("aarch64", "glibc"): "aarch64-linux-gnu",
+    ("aarch64", "musl"): "aarch64-linux-musl",
+    ("armv7", "glibc"): "armv7l-linux-gnueabihf",
+    ("armv7", "musl"): "armv7l-linux-musleabihf",
+}
+
+
+def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
+    """Return TVM's name for the board."""
+    description: dict[str, Any] = {
+        "kind": "llvm",
+        "mtriple": _TRIPLES[platform.arch, platform.libc.family],
+        "mcpu": cpu.mcpu,
+        "num-cores": cpu.cores,
+    }
+    if cpu.mattr:
+        description["mattr"] = list(cpu.mattr)
+    if platform.arch == "armv7":
+        # The triple alone leaves LLVM at soft-float calls: the program runs and its numbers are wrong.
+        description["mfloat-abi"] = "hard"
+    return tvm.target.Target(description)
+
+
+def write_kernels(
+    mod: tvm.IRModule, used: Iterable[str], target: tvm.target.Target, path: Path
+) -> None:
+    """Compile the PrimFuncs named in ``used`` to the object file ``path``."""
+    kernels = {name: mod[name].with_attr("global_symbol", name) for name in sorted(set(used))}
+    for name, kernel in kernels.items():
+        assert isinstance(kernel, tirx.PrimFunc), name
+    tvm.tirx.build(tvm.IRModule(kernels), target=target).write_to_file(str(path), "o")

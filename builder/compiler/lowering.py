@@ -1,0 +1,231 @@
+"""Relax main -> StaticPlan: every binding becomes a kernel call, an alias, or nothing.
+
+Buffers are symbolic first. Once the whole program is known, a temporary that is an output moves to the
+caller's buffer, and the others share one arena.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import tvm
+from tvm import relax
+
+from builder.compiler import arena, provenance
+from builder.compiler.plan import (
+    DATA_TYPES,
+    KernelCall,
+    OutputCopy,
+    Place,
+    StaticPlan,
+    View,
+)
+from builder.compiler.weights import WeightsWriter
+from builder.errors import ModelRefused
+from builder.model.tensor import Signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buffer:
+    """Memory that some tensor lives in: an input, a span of the weights, or a temporary."""
+
+    kind: Literal["input", "weights", "temporary"]
+    number: int  # input number, byte offset in the weights, or temporary number
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A typed look at a whole buffer."""
+
+    buffer: Buffer
+    shape: tuple[int, ...]
+    dtype: str
+
+
+Value = Tensor | tuple["Value", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    kernel: str
+    nodes: provenance.Nodes
+    tensors: tuple[Tensor, ...]
+
+
+def lower(
+    mod: tvm.IRModule, signature: Signature, node_names: Sequence[str], weights: WeightsWriter
+) -> StaticPlan:
+    """Return the plan of ``mod``'s main, adding its constants to ``weights`` in order of first use.
+
+    ``mod`` holds call_tir bindings only (the end of ``passes.PIPELINE``). Raises ``ModelRefused``
+    naming the node where a binding cannot be decided before run time.
+    """
+    program = _Program(weights=weights, node_names=node_names)
+    program.read(mod["main"])
+    return _place(program, signature)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Program:
+    """The calls of main over symbolic buffers, in order."""
+
+    weights: WeightsWriter
+    node_names: Sequence[str]
+    calls: list[_Call] = field(default_factory=list)
+    temporaries: list[Buffer] = field(default_factory=list)
+    outputs: tuple[Tensor, ...] = ()
+    _values: dict[relax.Var, Value] = field(default_factory=dict)
+
+    def read(self, main: relax.Function) -> None:
+        for number, param in enumerate(main.params):
+            shape, dtype = _typed(param)
+            buffer = Buffer(kind="input", number=number, size_bytes=_size(shape, dtype))
+            self._values[param] = Tensor(buffer=buffer, shape=shape, dtype=dtype)
+        for binding in provenance.bindings(main):
+            self._values[binding.var] = self._value(binding.value, binding.var)
+        result = self._value(main.body.body, None)
+        self.outputs = result if isinstance(result, tuple) else (result,)  # type: ignore[assignment]
+
+    def _value(self, value: relax.Expr, var: relax.Var | None) -> Value:
+        match value:
+            case relax.Var():
+                return self._values[value]
+            case relax.Tuple():
+                return tuple(self._value(item, None) for item in value.fields)
+            case relax.TupleGetItem():
+                return self._value(value.tuple_value, None)[value.index]  # type: ignore[index]
+            case tvm.ir.GenericConst():
+                return self._constant(value.value.numpy())
+            case relax.Call() if value.op.same_as(_CALL_TIR):
+                return self._call(value, var)
+            case relax.Call() if value.op.same_as(_RESHAPE):
+                return self._alias(self._value(value.args[0], None), value)
+        raise self._undecidable(value, var)
+
+    def _constant(self, array: Any) -> Tensor:
+        span = self.weights.add(array)
+        buffer = Buffer(kind="weights", number=span.offset, size_bytes=span.size_bytes)
+        return Tensor(buffer=buffer, shape=span.shape, dtype=span.dtype)
+
+    def _alias(self, source: Value, value: relax.Call) -> Tensor:
+        assert isinstance(source, Tensor)
+        shape, dtype = _typed(value)
+        return Tensor(buffer=source.buffer, shape=shape, dtype=dtype)
+
+    def _call(self, value: relax.Call, var: relax.Var | None) -> Value:
+        operands = tuple(self._value(item, None) for item in value.args[1].fields)
+        declared = value.ty_args[0]
+        many = isinstance(declared, relax.TupleType)
+        results = tuple(self._temporary(ty) for ty in (declared.fields if many else [declared]))
+        self.calls.append(
+            _Call(
+                kernel=value.args[0].name_hint,
+                nodes=provenance.nodes_of(var) if var is not None else (),
+                tensors=(*operands, *results),  # type: ignore[arg-type]
+            )
+        )
+        return results if many else results[0]
+
+    def _temporary(self, ty: relax.TensorType) -> Tensor:
+        shape, dtype = _extents(ty)
+        buffer = Buffer(
+            kind="temporary", number=len(self.temporaries), size_bytes=_size(shape, dtype)
+        )
+        self.temporaries.append(buffer)
+        return Tensor(buffer=buffer, shape=shape, dtype=dtype)
+
+    def _undecidable(self, value: relax.Expr, var: relax.Var | None) -> ModelRefused:
+        nodes = [self.node_names[i] for i in (provenance.nodes_of(var) if var is not None else ())]
+        what = getattr(getattr(value, "op", None), "name", type(value).__name__)
+        return ModelRefused(
+            f"{what} cannot be planned before run time",
+            reason="not-static",
+            where=", ".join(nodes) or None,
+            remedy="replace the node by operations on fixed shapes",
+            details={"nodes": nodes},
+        )
+
+
+_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+_RESHAPE = tvm.ir.Op.get("relax.reshape")
+
+
+def _typed(value: relax.Expr) -> tuple[tuple[int, ...], str]:
+    return _extents(value.ty)
+
+
+def _extents(ty: relax.TensorType) -> tuple[tuple[int, ...], str]:
+    return tuple(int(extent) for extent in ty.shape), str(ty.dtype)
+
+
+def _size(shape: tuple[int, ...], dtype: str) -> int:
+    return math.prod(shape) * DATA_TYPES[dtype].size_bytes
+
+
+def _place(program: _Program, signature: Signature) -> StaticPlan:
+    written = _outputs_in_place(program.outputs)
+    offsets, arena_bytes = _plan_arena(program, set(written))
+
+    def view(tensor: Tensor) -> View:
+        buffer = tensor.buffer
+        place, index, offset = Place.ARENA, 0, 0
+        if buffer.kind == "input":
+            place, index = Place.INPUT, buffer.number
+        elif buffer.kind == "weights":
+            place, offset = Place.WEIGHTS, buffer.number
+        elif buffer in written:
+            place, index = Place.OUTPUT, written[buffer]
+        else:
+            offset = offsets[buffer]
+        return View(
+            place=place, index=index, offset=offset, shape=tensor.shape, dtype=tensor.dtype
+        )
+
+    return StaticPlan(
+        signature=signature,
+        calls=tuple(
+            KernelCall(
+                kernel=call.kernel,
+                nodes=tuple(program.node_names[node] for node in call.nodes),
+                views=tuple(map(view, call.tensors)),
+            )
+            for call in program.calls
+        ),
+        copies=tuple(
+            OutputCopy(source=view(tensor), output=number)
+            for number, tensor in enumerate(program.outputs)
+            if written.get(tensor.buffer) != number
+        ),
+        arena_bytes=arena_bytes,
+        weights_bytes=program.weights.size_bytes,
+        weights_xxh64=program.weights.xxh64,
+    )
+
+
+def _outputs_in_place(outputs: Sequence[Tensor]) -> dict[Buffer, int]:
+    """Return the temporaries that live in a caller's output buffer: each in the first that shows it."""
+    written: dict[Buffer, int] = {}
+    for number, tensor in enumerate(outputs):
+        if tensor.buffer.kind == "temporary":
+            written.setdefault(tensor.buffer, number)
+    return written
+
+
+def _plan_arena(program: _Program, elsewhere: set[Buffer]) -> tuple[dict[Buffer, int], int]:
+    first: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    for position, call in enumerate(program.calls):
+        for tensor in call.tensors:
+            if tensor.buffer.kind == "temporary" and tensor.buffer not in elsewhere:
+                first.setdefault(tensor.buffer, position)
+                last[tensor.buffer] = position
+    lifetimes = [
+        arena.Lifetime(size_bytes=buffer.size_bytes, first=first[buffer], last=last[buffer])
+        for buffer in first
+    ]
+    offsets, size = arena.assign(lifetimes)
+    return dict(zip(first, offsets, strict=True)), size

@@ -1,0 +1,138 @@
+"""Check inputs, and what ONNX Runtime makes of them: the truth a bundle is held to."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from builder.errors import IntegrityError, ModelRefused, UsageError
+from builder.model.tensor import TensorSpec
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+TOKEN_LIMIT = 8
+"""Seeded integers stay below this unless the graph shows a table they index: small enough for any."""
+
+
+def seeded_inputs(
+    specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: int
+) -> Arrays:
+    """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits."""
+    generator = np.random.default_rng(seed)
+    return {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
+
+
+def _random(
+    generator: np.random.Generator, spec: TensorSpec, limit: int | None
+) -> npt.NDArray[Any]:
+    dtype = np.dtype(spec.dtype)
+    if spec.dtype == "bool":
+        return generator.integers(0, 2, spec.shape).astype(np.bool_)
+    if dtype.kind in "iu":
+        return generator.integers(0, limit or TOKEN_LIMIT, spec.shape).astype(dtype)
+    return (generator.random(spec.shape, dtype=np.float32) * 2 - 1).astype(dtype)
+
+
+def index_limits(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Return, for inputs that index a table through Gather, how many rows the smallest table has."""
+    source = {value.name: value.name for value in graph.input}
+    limits: dict[str, int] = {}
+    for node in graph.node:
+        if node.op_type in ("Cast", "Reshape", "Unsqueeze", "Identity") and node.input[0] in source:
+            source[node.output[0]] = source[node.input[0]]
+        if node.op_type == "Gather" and node.input[1] in source and node.input[0] in shapes:
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            rows = shapes[node.input[0]][axis]
+            name = source[node.input[1]]
+            limits[name] = min(rows, limits.get(name, rows))
+    return limits
+
+
+def given_inputs(path: Path, specs: Sequence[TensorSpec]) -> Arrays:
+    """Read the user's check inputs from an .npz; its names, types and shapes must be the model's.
+
+    Raises ``UsageError`` naming the first that is not.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            "not a readable .npz file", reason="bad-inputs", where=path.name, why=str(error)[:200]
+        ) from None
+    missing = [spec.name for spec in specs if spec.name not in arrays]
+    surplus = sorted(set(arrays) - {spec.name for spec in specs})
+    if missing or surplus:
+        raise UsageError(
+            "the check inputs are not the model's",
+            reason="bad-inputs",
+            where=path.name,
+            why=f"missing: {missing}, surplus: {surplus}",
+        )
+    for spec in specs:
+        found = arrays[spec.name]
+        if found.dtype != np.dtype(spec.dtype) or found.shape != spec.shape:
+            raise UsageError(
+                f"check input {spec.name!r} is {found.dtype.name} {list(found.shape)}",
+                reason="bad-inputs",
+                where=path.name,
+                why=f"the model takes {spec.dtype} {list(spec.shape)}",
+            )
+    return arrays
+
+
+def reference_outputs(model: Path, inputs: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
+    """Run the user's own model file on ONNX Runtime, one thread; return its outputs by name.
+
+    Raises ``ModelRefused`` where ONNX Runtime does not take the model, ``IntegrityError`` where its
+    outputs are not of the shape and type the plan expects.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Packed copies of the weights double the memory of a large model for one run's sake.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    names = [spec.name for spec in specs]
+    feed = {name: _as_ort_value(array) for name, array in inputs.items()}
+    try:
+        session = onnxruntime.InferenceSession(
+            str(model), options, providers=["CPUExecutionProvider"]
+        )
+        values = [value.numpy() for value in session.run_with_ort_values(names, feed)]
+    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+        raise ModelRefused(
+            "ONNX Runtime does not run this model, so nothing could verify it",
+            reason="reference-failed",
+            why=" ".join(str(error).split())[:300],
+        ) from None
+    outputs = {spec.name: _typed(value, spec) for spec, value in zip(specs, values, strict=True)}
+    for spec in specs:
+        if outputs[spec.name].shape != spec.shape:
+            raise IntegrityError(
+                f"output {spec.name!r} has another shape in ONNX Runtime than in the plan",
+                reason="shape-disagreement",
+                why=f"{list(outputs[spec.name].shape)} against {list(spec.shape)}",
+            )
+    return outputs
+
+
+def _as_ort_value(array: npt.NDArray[Any]) -> Any:
+    if array.dtype == ml_dtypes.bfloat16:
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            array.view(np.uint16), onnx.TensorProto.BFLOAT16
+        )
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def _typed(value: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.dtype == "bfloat16" and value.dtype == np.uint16:
+        return value.view(ml_dtypes.bfloat16)
+    return value

@@ -1,0 +1,121 @@
+"""The preparation of a model as a list of named passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from builder.bundle.names import file_stem
+from builder.compiler.plan import DATA_TYPES
+from builder.compiler.prepare import check_data, simplify, skeleton
+from builder.compiler.prepare.batchnorm import fold_batchnorm
+from builder.compiler.prepare.binding import bind_shapes
+from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
+from builder.compiler.prepare.tolerance import tolerance
+from builder.compiler.weights import WeightsWriter
+from builder.errors import ModelRefused
+from builder.model.tensor import Signature, TensorSpec
+from builder.ports import Log
+
+SKELETON_PASSES: tuple[SkeletonPass, ...] = (
+    simplify.upgrade_opset,
+    simplify.fold,
+    simplify.constants_to_initialisers,
+    simplify.infer_shapes,
+    fold_batchnorm,
+    simplify.infer_shapes,
+)
+
+
+def prepare(
+    model: Path,
+    *,
+    shapes: Mapping[str, Sequence[int]],
+    given: Path | None,
+    seed: int,
+    output: Path,
+    log: Log,
+) -> None:
+    """Fill ``output`` with the artifact that ``builder.steps.Prepare`` describes."""
+    with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
+        graph = skeleton.read(model, writer)
+        bind_shapes(graph, shapes)
+        for step in SKELETON_PASSES:
+            step(graph)
+            log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
+        signature = _signature(graph)
+        skeleton.write(graph, output / "model.onnx")
+    limits = check_data.index_limits(graph.model.graph, _shapes(graph))
+    del graph  # ONNX Runtime is about to hold the weights once more
+    (output / "signature.json").write_text(json.dumps(asdict(signature), indent=1) + "\n")
+    if given is not None:
+        inputs = check_data.given_inputs(given, signature.inputs)
+    else:
+        inputs = check_data.seeded_inputs(signature.inputs, limits, seed)
+    expected = check_data.reference_outputs(model, inputs, signature.outputs)
+    log(f"reference: {len(expected)} outputs from ONNX Runtime")
+    _write_check(output / "check", signature, inputs, expected)
+
+
+def _signature(graph: Skeleton) -> Signature:
+    taken: set[str] = set()
+    values = graph.model.graph
+    return Signature(
+        inputs=tuple(_spec(v, taken) for v in values.input if v.name not in graph.spans),
+        outputs=tuple(_spec(v, taken) for v in values.output),
+    )
+
+
+def _spec(value: onnx.ValueInfoProto, taken: set[str]) -> TensorSpec:
+    if not value.type.HasField("tensor_type"):
+        raise _not_a_tensor(value, value.type.WhichOneof("value") or "nothing")
+    element = value.type.tensor_type.elem_type
+    name = onnx.TensorProto.DataType.Name(element).lower()
+    dtype = {"float": "float32", "double": "float64"}.get(name, name)
+    if dtype not in DATA_TYPES:
+        raise _not_a_tensor(value, f"{dtype} elements")
+    shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+    return TensorSpec(
+        name=value.name, file=file_stem(value.name, taken), dtype=dtype, shape=shape
+    )
+
+
+def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:
+    return ModelRefused(
+        f"{value.name!r} holds {found}, not a tensor of numbers",
+        reason="unsupported-type",
+        remedy=f"inputs and outputs may be: {', '.join(DATA_TYPES)}",
+    )
+
+
+def _shapes(graph: Skeleton) -> dict[str, tuple[int, ...]]:
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.model.graph.initializer}
+    return shapes | {name: span.shape for name, span in graph.spans.items()}
+
+
+def _write_check(
+    folder: Path, signature: Signature, inputs: check_data.Arrays, expected: check_data.Arrays
+) -> None:
+    for kind, specs, arrays in (
+        ("inputs", signature.inputs, inputs),
+        ("expected", signature.outputs, expected),
+    ):
+        (folder / kind).mkdir(parents=True)
+        for spec in specs:
+            np.save(folder / kind / f"{spec.file}.npy", _storable(arrays[spec.name]))
+    lines = []
+    for spec in signature.outputs:
+        limit = tolerance(expected[spec.name])
+        lines.append(f"{spec.file} {limit.absolute:.9g} {limit.relative:.9g}\n")
+    (folder / "tolerance.txt").write_text("".join(lines))
+
+
+def _storable(array: Any) -> Any:
+    """Return what .npy can hold: numpy's format has no bfloat16, so its bits are stored as uint16."""
+    return array.view(np.uint16) if array.dtype.name == "bfloat16" else np.asarray(array, order="C")

@@ -1,0 +1,143 @@
+"""An ONNX model without the bulk of its weights.
+
+Simplifiers and converters copy the protobuf several times, and protobuf stops at 2 GiB. So large
+initialisers are streamed to a weights file first and stand as graph inputs while the graph is
+rewritten; afterwards they return as initialisers with external data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from builder.compiler.weights import Span, WeightsWriter, read_span
+from builder.errors import ModelRefused
+
+LARGE_BYTES = 16 * 1024
+"""Initialisers below this stay in the protobuf: shape arithmetic and scalars must fold."""
+
+WEIGHTS_FILE = "weights.data"
+
+
+@dataclass(slots=True, kw_only=True)
+class Skeleton:
+    """A model whose initialisers named in ``spans`` lie in a file. Passes replace ``model``."""
+
+    model: onnx.ModelProto
+    writer: WeightsWriter
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def value(self, name: str) -> npt.NDArray[Any] | None:
+        """Return an initialiser's value (large ones mapped, not read), or None for other names."""
+        if name in self.spans:
+            self.writer.flush()
+            return read_span(self.writer.path, self.spans[name])
+        for tensor in self.model.graph.initializer:
+            if tensor.name == name:
+                return numpy_helper.to_array(tensor)
+        return None
+
+    def set_value(self, name: str, value: npt.NDArray[Any]) -> None:
+        """Give initialiser ``name`` a new value of any size and type."""
+        self.drop(name)
+        if value.nbytes >= LARGE_BYTES:
+            self.spans[name] = self.writer.add(value)
+            self.model.graph.input.append(
+                onnx.helper.make_tensor_value_info(
+                    name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+                )
+            )
+        else:
+            self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+
+    def drop(self, name: str) -> None:
+        """Forget initialiser ``name``, where there is one."""
+        self.spans.pop(name, None)
+        _remove(self.model.graph.initializer, {name})
+        _remove(self.model.graph.input, {name})
+
+
+SkeletonPass = Callable[[Skeleton], None]
+
+
+def read(path: Path, writer: WeightsWriter) -> Skeleton:
+    """Parse the model at ``path``, streaming its large initialisers to ``writer``.
+
+    Raises ``ModelRefused`` for what is not an ONNX graph or has malformed tensors.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf raises many kinds; each means the same to the user
+        raise ModelRefused(
+            "not an ONNX model", reason="not-onnx", where=path.name, why=str(error)[:200]
+        ) from None
+    skeleton = Skeleton(model=model, writer=writer)
+    # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
+    model.ir_version = max(model.ir_version, 8)
+    weights_names = {tensor.name for tensor in model.graph.initializer}
+    _remove(model.graph.input, weights_names)
+    for tensor in list(model.graph.initializer):
+        value = tensor_value(tensor, path.parent)
+        if value.nbytes >= LARGE_BYTES or tensor.data_location == TensorProto.EXTERNAL:
+            skeleton.set_value(tensor.name, value)
+    return skeleton
+
+
+def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
+    """Return a tensor's value; external data are mapped, never read as a whole.
+
+    Raises ``ModelRefused`` where bytes and shape do not agree.
+    """
+    try:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            return numpy_helper.to_array(tensor)
+        info = onnx.external_data_helper.ExternalDataInfo(tensor)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        span = Span(
+            offset=info.offset or 0,
+            size_bytes=int(np.prod(tensor.dims, dtype=np.int64)) * dtype.itemsize,
+            shape=tuple(tensor.dims),
+            dtype=dtype.name,
+        )
+        return read_span(folder / info.location, span)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise ModelRefused(
+            f"initialiser {tensor.name!r} is malformed",
+            reason="malformed-tensor",
+            why=str(error)[:200],
+        ) from None
+
+
+def write(skeleton: Skeleton, path: Path) -> None:
+    """Write the model with its large initialisers as external data beside it."""
+    used = {name for node in skeleton.model.graph.node for name in node.input}
+    used |= {value.name for value in skeleton.model.graph.output}
+    graph = skeleton.model.graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
+    _remove(graph.input, set(skeleton.spans))
+    for name, span in skeleton.spans.items():
+        if name not in used:
+            continue
+        tensor = TensorProto(name=name, data_type=types[name], dims=span.shape)
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, entry in (
+            ("location", WEIGHTS_FILE),
+            ("offset", span.offset),
+            ("length", span.size_bytes),
+        ):
+            tensor.external_data.add(key=key, value=str(entry))
+        graph.initializer.append(tensor)
+    path.write_bytes(skeleton.model.SerializeToString(deterministic=True))
+
+
+def _remove(named: Any, doomed: set[str]) -> None:
+    """Delete the items with these names from a repeated protobuf field."""
+    for index in reversed([i for i, item in enumerate(named) if item.name in doomed]):
+        del named[index]

@@ -1,0 +1,94 @@
+"""Tensors in one file: written once, streamed, 64-byte aligned, mapped when read.
+
+The prepared model keeps its initialisers in such a file, and so does the bundle its weights. Weights
+are never held in memory as a whole: a model may be larger than what the machine can spare twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ml_dtypes  # noqa: F401  (teaches numpy the name bfloat16)
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from builder.compiler.plan import ALIGNMENT
+
+_CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Where one tensor lies in a file of weights."""
+
+    offset: int
+    size_bytes: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class WeightsWriter:
+    """Append tensors to a file; equal bytes are stored once. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("wb")
+        self._offset = 0
+        self._checksum = xxhash.xxh64(seed=0)
+        self._known: dict[bytes, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, array: npt.NDArray[Any]) -> Span:
+        """Write ``array`` (any shape, row-major) unless its bytes are there already; return its span."""
+        payload = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        content = hashlib.sha256(payload).digest()
+        offset = self._known.get(content)
+        if offset is None:
+            self._write(bytes(-self._offset % ALIGNMENT))
+            offset = self._known[content] = self._offset
+            for start in range(0, len(payload), _CHUNK_BYTES):
+                self._write(payload[start : start + _CHUNK_BYTES])
+        return Span(
+            offset=offset, size_bytes=len(payload), shape=array.shape, dtype=array.dtype.name
+        )
+
+    def flush(self) -> None:
+        """Make what was added readable through ``read_span``."""
+        self._file.flush()
+
+    def _write(self, piece: bytes | memoryview) -> None:
+        self._file.write(piece)
+        self._checksum.update(piece)
+        self._offset += len(piece)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._offset
+
+    @property
+    def xxh64(self) -> int:
+        """XXH64 with seed 0 of all bytes so far: what the runtime checks before it trusts the file."""
+        return self._checksum.intdigest()
+
+
+def read_span(path: Path, span: Span) -> npt.NDArray[Any]:
+    """Map one tensor of a weights file, without reading it. Writes to it stay private."""
+    if span.size_bytes == 0:
+        return np.empty(span.shape, dtype=span.dtype)
+    raw = np.memmap(path, dtype=np.uint8, mode="c", offset=span.offset, shape=(span.size_bytes,))
+    return raw.view(np.dtype(span.dtype)).reshape(span.shape)

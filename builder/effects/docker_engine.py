@@ -1,0 +1,114 @@
+"""A Docker engine, local or remote: connections to it, and what killed builds left on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.effects.docker_endpoint import Endpoint, TlsFiles, resolve_endpoint
+from builder.effects.docker_failures import engine_calls
+from builder.effects.docker_owner import LABEL, Labelled, Owner, abandoned, this_process
+from builder.errors import BuildFailed, UsageError
+
+if TYPE_CHECKING:
+    import docker
+
+CONTROL_TIMEOUT_S = 10.0
+"""How long the engine may take to answer a question; one that takes longer is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEngine:
+    """An engine that answered when ``connect`` made this, and the version of the API it speaks."""
+
+    endpoint: Endpoint
+    version: str
+
+    def client(self, timeout_s: float = CONTROL_TIMEOUT_S) -> docker.APIClient:
+        """Return a connection of the caller's own: the SDK's are not safe between threads."""
+        return _client(self.endpoint, self.version, timeout_s)
+
+    def is_up(self) -> bool:
+        """Return True. Raises ``BuildFailed`` ``engine-lost`` where the engine does not answer."""
+        with engine_calls("waiting for the engine"):
+            return bool(self.client().ping())
+
+    def sweep(self, is_abandoned: Callable[[Labelled], bool] | None = None) -> int:
+        """Remove the containers that nobody waits for any more; return how many were removed."""
+        me, now_s = this_process(), time.time()
+        doomed = is_abandoned or (lambda found: abandoned(found, me=me, now_s=now_s))
+        with engine_calls("looking for containers that were left behind"):
+            found = self.client().containers(all=True, filters={"label": LABEL})
+        return sum(self.remove(item.container) for item in map(_labelled, found) if doomed(item))
+
+    def remove(self, container: str) -> bool:
+        """Kill and remove a container with its volume; say whether that could be done."""
+        try:
+            with engine_calls("removing a container"):
+                self.client().remove_container(container, v=True, force=True)
+        except BuildFailed:
+            return False  # it is gone already, or the engine is; then the next build sweeps
+        return True
+
+
+def connect(environ: Mapping[str, str]) -> DockerEngine:
+    """Return the engine that the environment and Docker's configuration name.
+
+    Raises ``UsageError`` ``no-docker-engine`` where none answers, and as ``resolve_endpoint`` does.
+    """
+    import docker.errors
+    import requests
+
+    endpoint = resolve_endpoint(environ)
+    try:
+        version: str = _client(endpoint, "auto", CONTROL_TIMEOUT_S).api_version
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise _no_engine(endpoint, error) from error
+    return DockerEngine(endpoint=endpoint, version=version)
+
+
+def _client(endpoint: Endpoint, version: str, timeout_s: float) -> docker.APIClient:
+    import docker
+
+    return docker.APIClient(
+        base_url=endpoint.url,
+        version=version,
+        timeout=timeout_s,
+        tls=_tls(endpoint.tls) if endpoint.tls else False,
+        # The ssh program knows the user's jump hosts, agents and known hosts; the SDK's own does not.
+        use_ssh_client=True,
+    )
+
+
+def _tls(files: TlsFiles) -> docker.tls.TLSConfig:
+    import docker.tls
+
+    both = files.certificate and files.private_key
+    return docker.tls.TLSConfig(
+        ca_cert=str(files.ca) if files.ca else None,
+        client_cert=(str(files.certificate), str(files.private_key)) if both else None,
+        verify=files.verify,
+    )
+
+
+def _no_engine(endpoint: Endpoint, error: Exception) -> UsageError:
+    start = "start one (as root: systemctl start docker), or build with --toolchain local"
+    join = "add the user to the docker group (usermod -aG docker NAME), or use --toolchain local"
+    is_forbidden = "Permission denied" in str(error)
+    return UsageError(
+        "this user may not use the Docker engine" if is_forbidden else "no Docker engine answers",
+        reason="no-docker-engine",
+        where=endpoint.url,
+        why=str(error),
+        remedy=join if is_forbidden else start,
+    )
+
+
+def _labelled(found: Mapping[str, Any]) -> Labelled:
+    return Labelled(
+        container=str(found["Id"]),
+        owner=Owner.from_label(found["Labels"][LABEL]),
+        created_s=float(found["Created"]),
+    )

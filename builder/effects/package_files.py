@@ -1,0 +1,28 @@
+"""Where the program's own files lie: a clone keeps them beside the package, a wheel inside it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def package_root() -> Path:
+    """Return the folder of the ``builder`` package."""
+    return Path(__file__).resolve().parents[1]
+
+
+def templates_root() -> Path:
+    """Return the folder of the templates that bundles and images are rendered from."""
+    return _shipped("templates")
+
+
+def targets_root() -> Path:
+    """Return the folder of the target matrix that ships with the program."""
+    return _shipped("targets")
+
+
+@cache
+def _shipped(name: str) -> Path:
+    installed = package_root() / "_data" / name
+    return installed if installed.is_dir() else package_root().parent / name

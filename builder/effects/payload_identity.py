@@ -1,0 +1,79 @@
+"""Digest the code that performs the steps, and find the versions of the tools it drives.
+
+Both happen on every build, so neither imports anything heavy: about five milliseconds together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from builder.fingerprint import PayloadIdentity
+
+PAYLOAD_SOURCES = (
+    "__init__.py",
+    "bundle",
+    "compiler",
+    "effects/package_files.py",
+    "errors.py",
+    "model",
+    "payload",
+    "steps.py",
+    "templating.py",
+    "wire.py",
+)
+"""What of the package the payload imports, by path; a test holds it to what it does import."""
+
+_NOT_RENDERED_BY_PAYLOAD = "toolchain"  # Dockerfiles count as part of the image toolchain
+
+
+def payload_identity(package: Path, templates: Path) -> PayloadIdentity:
+    """Return the identity of the payload in ``package`` with the templates it renders."""
+    digest = hashlib.sha256()
+    for path in _files(package, templates):
+        root = templates if path.is_relative_to(templates) else package
+        content = path.read_bytes()
+        header = f"{path.relative_to(root).as_posix()}\0{len(content)}\0"
+        digest.update(header.encode() + content)
+    return PayloadIdentity(sources=digest.hexdigest())
+
+
+def installed_versions(names: Iterable[str], search_path: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the distributions among ``names`` that are found in ``search_path``.
+
+    Reads folder names (``numpy-2.4.6.dist-info``, PyPA's recorded-projects format): parsing each
+    distribution's metadata would cost more than the rest of a no-op rebuild.
+    """
+    wanted = {name.replace("-", "_").lower(): name for name in names}
+    versions: dict[str, str] = {}
+    for entry in _dist_info(search_path):
+        stem, _, version = entry.removesuffix(".dist-info").partition("-")
+        name = wanted.get(stem.lower())
+        if name is not None:
+            versions.setdefault(name, version)
+    return versions
+
+
+def _files(package: Path, templates: Path) -> Iterator[Path]:
+    for source in PAYLOAD_SOURCES:
+        path = package / source
+        yield from _below(path) if path.is_dir() else (path,)
+    for entry in sorted(templates.iterdir()):
+        if entry.name != _NOT_RENDERED_BY_PAYLOAD:
+            yield from _below(entry) if entry.is_dir() else (entry,)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        yield from (Path(parent) / name for name in sorted(names))
+
+
+def _dist_info(search_path: Iterable[str]) -> Iterator[str]:
+    for folder in search_path:
+        try:
+            yield from (name for name in os.listdir(folder) if name.endswith(".dist-info"))
+        except OSError:
+            continue  # sys.path holds zip files and folders that are gone

@@ -1,0 +1,98 @@
+"""One goal: turn the artifacts of a target into its receipt, and hand both to the publisher."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from builder.errors import BoardwrightError, IntegrityError
+from builder.model.artifact import Sizes, Verification
+from builder.model.receipt import NOT_VERIFIED, BundleRef, Receipt, verification_from_json
+from builder.planning import Goal, Plan
+
+
+def read_verification(goal: Goal, artifacts: Mapping[str, Path]) -> Verification:
+    """Return what the goal's ``Verify`` found; ``artifacts`` are by step key."""
+    if goal.verify is None:
+        return NOT_VERIFIED
+    return verification_from_json(_json(artifacts[goal.verify.key], "verification.json"))
+
+
+def wrong_numbers(target: str, verification: Verification) -> IntegrityError:
+    """Return the failure that names the output farthest from ONNX Runtime's."""
+    wrong = [output for output in verification.outputs if not output.ok]
+    # A NaN compares as neither more nor less: it is worse than any number.
+    worst = max(wrong, key=lambda o: (o.max_abs_error != o.max_abs_error, o.max_abs_error))
+    return IntegrityError(
+        f"output {worst.name!r} is wrong by {worst.max_abs_error:.3g} on {target}",
+        reason="verify-failed",
+        where=worst.name,
+        why=f"{len(wrong)} of {len(verification.outputs)} outputs differ from ONNX Runtime's",
+        state="no bundle was published",
+        remedy="see which kernels the output comes from with: bin/run --profile",
+        details={"wrong_outputs": [output.name for output in wrong]},
+    )
+
+
+def success(
+    plan: Plan,
+    goal: Goal,
+    *,
+    assembled: Path,
+    verification: Verification,
+    bundle: Path,
+    hit: bool,
+    seconds: float,
+) -> Receipt:
+    """Return the receipt of a good bundle that will lie at ``bundle``."""
+    assembly = _json(assembled, "assembly.json")
+    return Receipt(
+        status="ok",
+        model=plan.model,
+        target=goal.target.name,
+        key=goal.key,
+        keys=_keys(plan, goal),
+        versions=plan.versions,
+        bundle=BundleRef(path=str(bundle), sha256=assembly["sha256"]),
+        verify=verification,
+        cache="hit" if hit else "miss",
+        seconds=seconds,
+        sizes=Sizes(**assembly["sizes"]),
+        error=None,
+    )
+
+
+def reused(receipt: Receipt, *, seconds: float) -> Receipt:
+    """Return the receipt of a bundle that already lies where it should."""
+    return replace(receipt, cache="hit", seconds=seconds)
+
+
+def failure(
+    plan: Plan, goal: Goal, error: BoardwrightError, *, verification: Verification, seconds: float
+) -> Receipt:
+    """Return the receipt of a target that got no bundle."""
+    return Receipt(
+        status="failed",
+        model=plan.model,
+        target=goal.target.name,
+        key=goal.key,
+        keys=_keys(plan, goal),
+        versions=plan.versions,
+        bundle=None,
+        verify=verification,
+        cache="miss",
+        seconds=seconds,
+        sizes=None,
+        error=error.to_json(),
+    )
+
+
+def _keys(plan: Plan, goal: Goal) -> tuple[tuple[str, str], ...]:
+    return tuple((planned.kind, planned.key) for planned in plan.closure(goal))
+
+
+def _json(artifact: Path, name: str) -> Any:
+    return json.loads((artifact / name).read_text(encoding="utf-8"))

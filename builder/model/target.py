@@ -1,0 +1,88 @@
+"""What a board is, as far as building for it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Arch = Literal["x86_64", "aarch64", "armv7"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Libc:
+    """The C library on the board. ``floor`` is the oldest glibc to support (``2.27``); musl has none."""
+
+    family: Literal["glibc", "musl"]
+    floor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What decides how C is compiled and linked: shared by all boards of one architecture and C library."""
+
+    arch: Arch
+    libc: Libc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """What decides which machine code LLVM writes for the kernels.
+
+    ``mcpu`` and ``mattr`` are LLVM's names. ``cores`` is the number of cores work may be split over.
+    ``features`` are the CPU features the generated code needs, spelled as ``/proc/cpuinfo`` does;
+    the runtime refuses to start where one is missing instead of dying of SIGILL.
+    """
+
+    mcpu: str
+    mattr: tuple[str, ...]
+    cores: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolchainSpec:
+    """The image to build in under Docker: base by digest or local name, and Debian packages to add."""
+
+    image: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """The qemu-user program that stands in for the board, and the CPU it is told to be."""
+
+    qemu: str  # qemu-aarch64; the -static spelling is tried as well
+    cpu: str
+    sysroot: str  # where Debian keeps that architecture's C library
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTraits:
+    """How the board shows itself: ``uname -m`` spellings, and where bundles live on it."""
+
+    machines: tuple[str, ...]
+    run_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchDefaults:
+    """How the board is benchmarked unless told otherwise."""
+
+    threads: tuple[int, ...]
+    warmup: int
+    min_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One board of the matrix: the whole of a ``targets/*.yaml`` file after ``extends``."""
+
+    name: str
+    description: str
+    platform: Platform
+    cpu: Cpu
+    weights: Literal["file", "embedded"]
+    toolchain: ToolchainSpec
+    emulator: Emulator | None  # None where the build machine runs the code itself
+    device: DeviceTraits
+    bench: BenchDefaults

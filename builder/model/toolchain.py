@@ -1,0 +1,31 @@
+"""Where the compile payload runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalToolchain:
+    """A subprocess of this Python environment. ``versions`` are the pinned packages that shape the output."""
+
+    versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextFile:
+    """One text file of an image's build context, by relative POSIX path."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageToolchain:
+    """A container of an image that is rendered, not named: its identity is its Dockerfile and context."""
+
+    dockerfile: str
+    context: tuple[ContextFile, ...]
+
+
+Toolchain = LocalToolchain | ImageToolchain

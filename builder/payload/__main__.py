@@ -1,0 +1,119 @@
+"""``python -m builder.payload JOB.json [--watch-stdin]``: perform one step and say how it went."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import assert_never
+
+from builder.effects.package_files import templates_root
+from builder.errors import BoardwrightError, BuildFailed, ModelRefused
+from builder.payload.protocol import Speaker, die_with_parent
+from builder.ports import Log
+from builder.steps import Assemble, BuildRuntime, Compile, Prepare, Verify
+from builder.wire import Job, load_job
+
+
+def main(argv: list[str]) -> int:
+    """Perform the job in the file ``argv[1]``; return 0 once its artifact is whole."""
+    speaker = Speaker()
+    if "--watch-stdin" in argv:
+        die_with_parent()
+    try:
+        perform(load_job(Path(argv[1]).read_text(encoding="utf-8")), speaker.log)
+    except BoardwrightError as failure:
+        speaker.failed(failure)
+        return failure.exit_code
+    except OSError as error:
+        speaker.failed(
+            BuildFailed(
+                f"{error.strerror or error}", reason="io-error", where=str(error.filename or "")
+            )
+        )
+        return BuildFailed.exit_code
+    except MemoryError:
+        speaker.failed(ModelRefused("the model needs more memory than there is", reason="too-large"))
+        return ModelRefused.exit_code
+    except Exception as error:  # a bug here must still reach the user as one line
+        traceback.print_exc()
+        speaker.failed(
+            BuildFailed(
+                f"the build step failed unexpectedly: {type(error).__name__}",
+                reason="internal-error",
+                why=" ".join(str(error).split())[:300],
+                remedy="please report it with the log above",
+            )
+        )
+        return BuildFailed.exit_code
+    speaker.done()
+    return 0
+
+
+def perform(job: Job, log: Log) -> None:
+    """Import what the step needs, and only that: TVM takes a second."""
+    step = job.step
+    match step:
+        case Prepare():
+            from builder.compiler.prepare.pipeline import prepare
+
+            prepare(
+                job.sources["model"] / step.source.files[0].path,
+                shapes=dict(step.shapes),
+                given=_check_inputs(job, step),
+                seed=step.seed,
+                output=job.output,
+                log=log,
+            )
+        case Compile():
+            from builder.compiler.pipeline import compile_model
+
+            compile_model(
+                job.inputs["prepared"],
+                platform=step.platform,
+                cpu=step.cpu,
+                templates=templates_root(),
+                output=job.output,
+                log=log,
+            )
+        case BuildRuntime():
+            from builder.payload.runtime import build_runtime
+            from builder.payload.tools import Zig
+
+            zig = Zig(cache=job.zig_cache, log=log)
+            build_runtime(step, templates=templates_root(), output=job.output, zig=zig)
+        case Assemble():
+            from builder.payload.assemble import assemble
+            from builder.payload.tools import Zig
+
+            assemble(
+                step,
+                inputs=job.inputs,
+                templates=templates_root(),
+                output=job.output,
+                scratch=job.scratch,
+                zig=Zig(cache=job.zig_cache, log=log),
+                log=log,
+            )
+        case Verify():
+            from builder.payload.verify import verify
+
+            verify(
+                step,
+                prepared=job.inputs["prepared"],
+                assembled=job.inputs["assembled"],
+                output=job.output,
+                log=log,
+            )
+        case _:
+            assert_never(step)
+
+
+def _check_inputs(job: Job, step: Prepare) -> Path | None:
+    if step.check_inputs is None:
+        return None
+    return job.sources["check_inputs"] / step.check_inputs.files[0].path
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,46 @@
+"""How the payload speaks: JSON lines on the real standard output, which nothing else may touch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from builder.errors import BoardwrightError
+
+
+class Speaker:
+    """Writes events. Taking it sends everything that libraries print to standard error instead."""
+
+    def __init__(self) -> None:
+        self._stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def log(self, line: str) -> None:
+        self._say({"event": "log", "line": line})
+
+    def failed(self, failure: BoardwrightError) -> None:
+        self._say({"event": "failed", "failure": failure.to_json()})
+
+    def done(self) -> None:
+        self._say({"event": "done"})
+
+    def _say(self, event: dict[str, Any]) -> None:
+        with self._lock:
+            self._stream.write(json.dumps(event) + "\n")
+            self._stream.flush()
+
+
+def die_with_parent() -> None:
+    """End the whole process group when standard input closes: that is how a killed client is felt."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,88 @@
+"""Running zig and qemu."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import ziglang
+
+from builder.errors import BuildFailed
+from builder.ports import Log
+from builder.toolchain.zig import Argv
+
+_SEED = "BOARDWRIGHT_ZIG_SEED"
+"""Names a read-only zig cache that an image was built with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zig:
+    """The pinned zig, with its cache kept between jobs."""
+
+    cache: Path
+    log: Log
+
+    def __post_init__(self) -> None:
+        seed = os.environ.get(_SEED)
+        if seed and not self.cache.exists():
+            shutil.copytree(seed, self.cache)
+
+    def run(self, argv: Argv, *, cwd: Path | None = None) -> None:
+        """Run one zig command. Raises ``BuildFailed`` with the tool's own first error line."""
+        program = str(Path(ziglang.__file__).parent / "zig")
+        environment = {
+            **os.environ,
+            "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
+            "ZIG_LOCAL_CACHE_DIR": str(self.cache),
+        }
+        done = subprocess.run(
+            (program, *argv), env=environment, cwd=cwd, capture_output=True, text=True, check=False
+        )
+        for line in done.stderr.splitlines():
+            self.log(line)
+        if done.returncode:
+            raise BuildFailed(
+                f"zig {argv[0]} failed ({done.returncode})",
+                reason="toolchain-failed",
+                where=_subject(argv),
+                why=_first_error(done.stderr),
+            )
+
+    def run_all(self, commands: Sequence[Argv]) -> None:
+        """Run independent commands side by side, as many as there are cores."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(self.run, commands))
+
+
+def _subject(argv: Argv) -> str:
+    return Path(argv[argv.index("-o") + 1]).name if "-o" in argv else argv[-1]
+
+
+def _first_error(stderr: str) -> str | None:
+    errors = [line for line in stderr.splitlines() if "error" in line] or stderr.splitlines()
+    return errors[0][:300] if errors else None
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a qemu under either of its spellings, or None."""
+    return shutil.which(f"{name}-static") or shutil.which(name)
+
+
+def run_program(
+    argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a bundle's program and return what it said; its exit code is the caller's business."""
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=timeout_s,
+        env={**os.environ, **(environment or {})},
+    )

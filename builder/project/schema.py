@@ -1,0 +1,87 @@
+"""The shape of a project file, for pydantic. Imported only when one is parsed (60 ms)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from builder.matrix.schema import BOARD_PATH, MEANINGS, NAME, Section, text
+from builder.model.project import Project, ProjectDevice
+from builder.project.shapes import MAX_EXTENT
+
+BUNDLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+PATH = r"^[^\x00-\x1f\x7f-\x9f]{1,4096}$"
+TARGET_PATTERN = r"^[a-z0-9*?\[][a-z0-9._*?\[\]!-]{0,63}$"
+HOST = r"^[A-Za-z0-9_\[][A-Za-z0-9_.:@%\[\]-]{0,254}$"
+
+PROJECT_MEANINGS = {
+    **MEANINGS,
+    BUNDLE_NAME: "at most 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    PATH: "a path without control characters",
+    TARGET_PATTERN: "a target's name, or a glob (jetson-*)",
+    HOST: "an SSH destination: host, user@host, user@host:port, or a name of ssh_config",
+}
+
+Extent = Annotated[int, Field(ge=1, le=MAX_EXTENT)]
+Shape = Annotated[list[Extent], Field(min_length=1, max_length=32)]
+
+
+class DeviceSection(Section):
+    """A board one can reach."""
+
+    name: Annotated[str, text(NAME, "What the device is called here.")]
+    target: Annotated[str, text(NAME, "The target that it is.")]
+    host: Annotated[str, text(HOST, "Where SSH finds it.")]
+    root: Annotated[str, text(BOARD_PATH, "Where bundles are put on it.")] | None = None
+    tags: list[Annotated[str, text(NAME, "A word to select devices by.")]] = Field(
+        default_factory=list
+    )
+
+
+class ProjectFile(Section):
+    """A ``boardwright.yaml``."""
+
+    model: Annotated[str, text(PATH, "The ONNX model, relative to this file.")]
+    name: Annotated[str, text(BUNDLE_NAME, "What bundles are called.")] | None = None
+    shapes: dict[str, Shape] = Field(default_factory=dict)
+    targets: list[Annotated[str, text(TARGET_PATTERN, "A target or a glob.")]] = Field(
+        default_factory=list
+    )
+    out: Annotated[str, text(PATH, "Where bundles go, relative to this file.")] = "dist"
+    inputs: Annotated[str, text(PATH, "An .npz with inputs for the check.")] | None = None
+    devices: list[DeviceSection] = Field(default_factory=list)
+
+    @field_validator("devices", mode="after")
+    @classmethod
+    def _each_name_once(cls, devices: list[DeviceSection]) -> list[DeviceSection]:
+        names = [device.name for device in devices]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise PydanticCustomError(
+                "duplicate-device", "two devices are called {name}", {"name": repr(twice)}
+            )
+        return devices
+
+    def to_project(self) -> Project:
+        """Return the noun the rest of the program speaks in."""
+        return Project(
+            model=self.model,
+            name=self.name,
+            shapes=tuple((name, tuple(shape)) for name, shape in self.shapes.items()),
+            targets=tuple(dict.fromkeys(self.targets)),
+            out=self.out,
+            inputs=self.inputs,
+            devices=tuple(_device(section) for section in self.devices),
+        )
+
+
+def _device(section: DeviceSection) -> ProjectDevice:
+    return ProjectDevice(
+        name=section.name,
+        target=section.target,
+        host=section.host,
+        root=section.root,
+        tags=tuple(section.tags),
+    )

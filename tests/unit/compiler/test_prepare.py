@@ -1,0 +1,215 @@
+"""Preparation: static shapes, folded normalisation, check data, refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+
+from builder.compiler.prepare.pipeline import prepare
+from builder.errors import BoardwrightError, ModelRefused, UsageError
+from tests.unit.compiler.models import conv_bn_relu, model
+
+
+def prepared(
+    tmp_path: Path, made: onnx.ModelProto, given: Path | None = None, **shapes: tuple[int, ...]
+) -> Path:
+    source, output = tmp_path / "source.onnx", tmp_path / "out"
+    onnx.save(made, source)
+    output.mkdir()
+    prepare(source, shapes=shapes, given=given, seed=0, output=output, log=lambda _: None)
+    return output
+
+
+def operators(folder: Path) -> list[str]:
+    graph = onnx.load(folder / "model.onnx").graph
+    return [node.op_type for node in graph.node]
+
+
+def run(folder: Path, feed: dict[str, npt.NDArray[Any]]) -> list[Any]:
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    return list(session.run(None, feed))
+
+
+def test_batchnorm_vanishes_into_the_convolution_and_nothing_changes(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, conv_bn_relu())
+    assert operators(folder) == ["Conv", "Relu"]
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batchnorm_without_a_convolution_becomes_scale_and_shift(tmp_path: Path) -> None:
+    vectors = {name: np.linspace(0.5, 1.5, 4).astype(np.float32) for name in "abcd"}
+    made = model(
+        [helper.make_node("BatchNormalization", ["x", *"abcd"], ["y"])],
+        inputs={"x": [2, 4, 3]},
+        outputs={"y": [2, 4, 3]},
+        weights=vectors,
+    )
+    folder = prepared(tmp_path, made)
+    assert operators(folder) == ["Mul", "Add"]
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_large_weights_leave_the_protobuf_aligned_and_equal(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).standard_normal((128, 256)).astype(np.float32)
+    made = model(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        inputs={"x": [1, 128]},
+        outputs={"y": [1, 256]},
+        weights={"w": weight},
+    )
+    folder = prepared(tmp_path, made)
+    assert (folder / "model.onnx").stat().st_size < 1000
+    assert (folder / "weights.data").stat().st_size == weight.nbytes
+    np.testing.assert_array_equal(
+        onnx.numpy_helper.to_array(onnx.load(folder / "model.onnx").graph.initializer[0]), weight
+    )
+
+
+def test_the_signature_keeps_names_and_order(tmp_path: Path) -> None:
+    made = model(
+        [
+            helper.make_node("Add", ["b/in", "a:0"], ["sum"]),
+            helper.make_node("Relu", ["sum"], ["../out"]),
+        ],
+        inputs={"b/in": [2], "a:0": [2]},
+        outputs={"../out": [2], "sum": [2]},
+    )
+    folder = prepared(tmp_path, made)
+    signature = json.loads((folder / "signature.json").read_text())
+    assert [spec["name"] for spec in signature["inputs"]] == ["b/in", "a:0"]
+    assert [spec["name"] for spec in signature["outputs"]] == ["../out", "sum"]
+    stems = [spec["file"] for spec in (*signature["inputs"], *signature["outputs"])]
+    assert all("/" not in stem and not stem.startswith(".") for stem in stems)
+    assert {path.parent.name for path in folder.rglob("*.npy")} == {"inputs", "expected"}
+
+
+def test_seeded_inputs_are_the_same_again_and_differ_by_seed(tmp_path: Path) -> None:
+    source = tmp_path / "m.onnx"
+    onnx.save(conv_bn_relu(), source)
+    made = []
+    for number, seed in enumerate((7, 7, 8)):
+        output = tmp_path / str(number)
+        output.mkdir()
+        prepare(source, shapes={}, given=None, seed=seed, output=output, log=lambda _: None)
+        made.append((output / "check/inputs/x.npy").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_integer_inputs_stay_inside_the_table_they_index(tmp_path: Path) -> None:
+    table = np.zeros((3, 2), np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "ids"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [50])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [50, 2])],
+        [onnx.numpy_helper.from_array(table, "table")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    ids = np.load(prepared(tmp_path, made) / "check/inputs/ids.npy")
+    assert ids.max() == 2 and ids.min() == 0
+
+
+def dynamic() -> onnx.ModelProto:
+    return model(
+        [helper.make_node("Add", ["x", "y"], ["z"])],
+        inputs={"x": ["batch", 4], "y": ["batch", 4]},
+        outputs={"z": ["batch", 4]},
+    )
+
+
+def test_one_shape_binds_its_symbols_everywhere(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, dynamic(), x=(3, 4))
+    assert np.load(folder / "check/expected/z.npy").shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "reason", "kind"),
+    [
+        ({}, "open-shape", ModelRefused),
+        ({"nope": (1, 4)}, "unknown-input", UsageError),
+        ({"x": (1, 5)}, "shape-mismatch", UsageError),
+        ({"x": (1, 4, 1)}, "shape-mismatch", UsageError),
+        ({"x": (1, 4), "y": (2, 4)}, "shape-mismatch", UsageError),
+    ],
+)
+def test_shapes_that_cannot_be(
+    tmp_path: Path, shapes: dict[str, tuple[int, ...]], reason: str, kind: type[BoardwrightError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        prepared(tmp_path, dynamic(), **shapes)
+    assert caught.value.reason == reason
+
+
+def test_an_output_whose_shape_depends_on_data_is_refused(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("NonZero", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.INT64, [1, "n"])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(ModelRefused) as caught:
+        prepared(tmp_path, made)
+    assert caught.value.reason == "dynamic-output"
+
+
+def test_given_inputs_are_used_as_they_are(tmp_path: Path) -> None:
+    given = tmp_path / "in.npz"
+    x = np.full((1, 3, 9, 7), 0.25, np.float32)
+    np.savez(given, x=x)
+    folder = prepared(tmp_path, conv_bn_relu(), given=given)
+    np.testing.assert_array_equal(np.load(folder / "check/inputs/x.npy"), x)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"x": np.zeros((1, 3, 9, 8), np.float32)},
+        {"x": np.zeros((1, 3, 9, 7), np.float64)},
+        {"x": np.zeros((1, 3, 9, 7), np.float32), "extra": np.zeros(1)},
+    ],
+    ids=["missing", "shape", "type", "surplus"],
+)
+def test_given_inputs_must_be_the_models(tmp_path: Path, arrays: dict[str, Any]) -> None:
+    given = tmp_path / "in.npz"
+    np.savez(given, **arrays)
+    with pytest.raises(UsageError) as caught:
+        prepared(tmp_path, conv_bn_relu(), given=given)
+    assert caught.value.reason == "bad-inputs"
+
+
+def test_an_npz_that_is_none_is_said(tmp_path: Path) -> None:
+    given = tmp_path / "in.npz"
+    given.write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(UsageError) as caught:
+        prepared(tmp_path, conv_bn_relu(), given=given)
+    assert caught.value.reason == "bad-inputs"
+
+
+@pytest.mark.parametrize("opset", [7, 9, 11])
+def test_old_operator_sets_are_upgraded(tmp_path: Path, opset: int) -> None:
+    made = model(
+        [
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node("Softmax", ["r"], ["y"], axis=1),
+        ],
+        inputs={"x": [2, 5]},
+        outputs={"y": [2, 5]},
+        opset=opset,
+    )
+    folder = prepared(tmp_path, made)
+    versions = {o.domain: o.version for o in onnx.load(folder / "model.onnx").opset_import}
+    assert versions[""] == 13
