@@ -1,8 +1,8 @@
 """The whole catalogue of failures: one class per exit code, each a sentence a user can act on.
 
-A failure says what went wrong, where, why, what state is left and which command comes next. The same
-data is what ``--json`` prints and what crosses the border between the payload process and the host.
-Only ``builder.cli`` turns a failure into an exit.
+A failure says what went wrong, where, why, what state is left and which command comes next. The
+same data is what ``--json`` prints and what crosses the border between the payload process and the
+host. Only ``builder.cli`` turns a failure into an exit.
 """
 
 from __future__ import annotations

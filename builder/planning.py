@@ -155,16 +155,17 @@ def _with_needs(step: Step) -> dict[Step, None]:
 
 
 def _verify(assemble: Assemble, machine: Machine) -> Verify | None:
-    where = _runs_where(assemble.target, assemble.toolchain, machine)
+    where = runs_where(assemble.target, assemble.toolchain, machine)
     if where is None:
         return None
     emulator = assemble.target.emulator if where == "qemu" else None
     return Verify(toolchain=assemble.toolchain, assembled=assemble, where=where, emulator=emulator)
 
 
-def _runs_where(
+def runs_where(
     target: Target, toolchain: Toolchain, machine: Machine
 ) -> Literal["native", "qemu"] | None:
+    """Return how code for ``target`` can run where ``toolchain`` lives; None: not at all."""
     same_arch = machine.arch == target.platform.arch
     if same_arch and machine.features.issuperset(target.cpu.features):
         return "native"

@@ -50,11 +50,11 @@ class Store(Protocol):
         ...
 
     def stage(self) -> AbstractContextManager[Path]:
-        """Give an empty folder on the store's own disk, removed on leaving if it was not committed."""
+        """Give an empty folder on the store's disk, removed on leaving if not committed."""
         ...
 
     def commit(self, key: str, staged: Path) -> Path:
-        """Make the staged folder the artifact of ``key`` (hash, fsync, rename) and return its path."""
+        """Make the staged folder the artifact of ``key`` (hash, fsync, rename); return its path."""
         ...
 
 

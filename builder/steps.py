@@ -20,8 +20,8 @@ class Prepare:
     """Any ONNX file to a static, simplified one with its signature and check data.
 
     Artifact: ``model.onnx`` and ``weights.data`` (initialisers as 64-byte aligned external data),
-    ``signature.json`` (``model.tensor.Signature``), ``check/inputs/*.npy``, ``check/expected/*.npy``
-    (what ONNX Runtime computes on one thread), ``check/tolerance.txt``.
+    ``signature.json`` (``model.tensor.Signature``), ``check/inputs/*.npy``,
+    ``check/expected/*.npy`` (what ONNX Runtime computes on one thread), ``check/tolerance.txt``.
     """
 
     toolchain: Toolchain
@@ -35,8 +35,9 @@ class Prepare:
 class Compile:
     """The prepared model to kernels and a static plan for one kind of CPU.
 
-    Artifact: ``kernels.o``, ``plan.c`` (data only, against ``templates/runtime/plan.h``), ``plan.json``
-    (the same for people and tools), ``weights.bin`` (packed constants, 64-byte aligned).
+    Artifact: ``kernels.o``, ``plan.c`` (data only, against ``templates/runtime/plan.h``),
+    ``plan.json`` (the same for people and tools), ``weights.bin`` (packed constants, 64-byte
+    aligned).
     """
 
     toolchain: Toolchain

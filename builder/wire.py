@@ -1,8 +1,8 @@
 """Jobs as JSON: what the host writes for the payload process, and what the payload says back.
 
-The payload is started as ``python -m builder.payload JOB.json``. It writes one JSON object a line to
-its standard output (``{"event": "log" | "failed" | "done", ...}``); anything on standard error is a
-tool talking and is logged as it is. Its exit status is 0 only after ``done``.
+The payload is started as ``python -m builder.payload JOB.json``. It writes one JSON object a line
+to its standard output (``{"event": "log" | "failed" | "done", ...}``); anything on standard error
+is a tool talking and is logged as it is. Its exit status is 0 only after ``done``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _KINDS: dict[str, type[Step]] = {
 class Job:
     """One step with the places its files lie at, as the payload sees them.
 
-    ``inputs`` are artifact folders by the names of ``steps.needs``; ``sources`` are the roots of the
-    user's files (``model``, ``check_inputs``); ``output`` is empty and becomes the artifact;
+    ``inputs`` are artifact folders by the names of ``steps.needs``; ``sources`` are the roots of
+    the user's files (``model``, ``check_inputs``); ``output`` is empty and becomes the artifact;
     ``scratch`` is removed afterwards; ``zig_cache`` is kept between jobs.
     """
 

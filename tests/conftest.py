@@ -1,4 +1,4 @@
-"""What every suite shares: golden files, and a guard that keeps unit tests from starting processes."""
+"""What every suite shares: golden files, and a guard against processes in unit tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make ``subprocess.Popen`` raise in tests/unit: a unit test states facts and looks at values."""
+    """Make ``subprocess.Popen`` raise in tests/unit, where tests state facts and see values."""
     if request.path.is_relative_to(TESTS / "unit"):
         monkeypatch.setattr(subprocess, "Popen", _refuse)
 
@@ -40,5 +40,5 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
     return check
 
 
-def _refuse(*args: object, **kwargs: object) -> NoReturn:  # noqa: ARG001
+def _refuse(*args: object, **kwargs: object) -> NoReturn:
     pytest.fail("a unit test must not start a process")

@@ -1,4 +1,4 @@
-"""Ports in memory: a clock that stands still, a store of temporary folders, a workshop that obeys."""
+"""Ports for tests: a clock that stands still, a store of folders, a workshop that obeys."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from builder.errors import Interrupted
 from builder.model.receipt import Receipt
 from builder.model.source import Source
 from builder.ports import Log
@@ -44,9 +45,14 @@ class FakeStore:
 
     @contextmanager
     def lock(self, key: str, cancel: threading.Event) -> Iterator[None]:
-        del cancel
-        with self._locks.setdefault(key, threading.Lock()):
+        lock = self._locks.setdefault(key, threading.Lock())
+        while not lock.acquire(timeout=0.01):
+            if cancel.is_set():
+                raise Interrupted("stopped", reason="interrupted")
+        try:
             yield
+        finally:
+            lock.release()
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
@@ -60,8 +66,7 @@ class FakeStore:
 
     def commit(self, key: str, staged: Path) -> Path:
         path = self._root / key
-        shutil.rmtree(path, ignore_errors=True)
-        return staged.rename(path)
+        return path if path.exists() else staged.rename(path)
 
     def leftovers(self) -> list[str]:
         """Return what was staged and neither committed nor removed."""
@@ -124,12 +129,17 @@ class FakePublisher:
     def bundle_path(self, model: str, target: str) -> Path:
         return Path("/dist") / model / target / "bundle"
 
-    def publish(self, receipt: Receipt, assembled: Path) -> None:
+    def publish(self, receipt: Receipt, assembled: Path) -> Path:
         assert (assembled / "assembly.json").exists()
         self.published[receipt.target] = receipt
+        return self.bundle_path(receipt.model, receipt.target).parent
 
-    def publish_failure(self, receipt: Receipt) -> None:
+    def publish_failure(self, receipt: Receipt) -> Path:
         self.failed[receipt.target] = receipt
+        return self.bundle_path(receipt.model, receipt.target).parent
+
+    def update_receipt(self, receipt: Receipt) -> None:
+        self.published[receipt.target] = receipt
 
 
 _ASSEMBLY = {

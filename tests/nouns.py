@@ -1,4 +1,4 @@
-"""Small, whole values for tests: each maker gives a plausible noun, each argument bends one fact."""
+"""Small, whole values for tests: each maker gives a plausible noun, its arguments bend facts."""
 
 from __future__ import annotations
 

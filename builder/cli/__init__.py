@@ -1,4 +1,4 @@
-"""From argv to exit code. The only place that reads the environment and the clock, and that exits."""
+"""From argv to exit code: the only place that reads the environment and the clock, and exits."""
 
 from __future__ import annotations
 

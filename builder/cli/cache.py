@@ -18,7 +18,7 @@ _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
-class _ByteSize(click.ParamType):
+class _ByteSize(click.ParamType[int]):
     """A size as people write it: ``2G``, ``512MiB``, ``1048576``."""
 
     name = "size"

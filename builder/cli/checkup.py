@@ -1,4 +1,4 @@
-"""Judge what ``doctor`` found: what is there, what is missing, the one command that mends it. Pure."""
+"""Judge what ``doctor`` found: what is there, what is missing, the one command that mends it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing looked at. ``missing`` is what nothing works without, ``absent`` what some things need.
+    """One thing looked at: ``missing`` breaks every build, ``absent`` limits some.
 
     ``apt`` and ``pip`` name the packages that mend it, ``hint`` what no package can.
     """

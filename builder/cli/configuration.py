@@ -1,4 +1,4 @@
-"""What is to be built: the command line over ``boardwright.yaml`` over the defaults. Pure but for one read."""
+"""What is to be built: the command line over ``boardwright.yaml`` over the defaults."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.effects.parsed import ParsedValues
 from builder.errors import UsageError
+from builder.matrix import decode
 from builder.model.project import Project, Shapes
 from builder.project import FILENAME, parse
 
@@ -28,7 +30,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is to be built. ``name`` is safe as a folder's; ``patterns`` are target names or globs."""
+    """What is to be built: ``name`` is safe for a folder, ``patterns`` are names or globs."""
 
     model: Path
     name: str
@@ -43,17 +45,18 @@ def find_project(start: Path) -> Path | None:
     return next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
 
 
-def read_project(file: Path) -> Project:
+def read_project(file: Path, parsed: ParsedValues) -> Project:
     """Return the project of ``file``. Raises ``UsageError`` with the position of what is wrong."""
     try:
-        return parse(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode(file.read_bytes(), str(file))
+    except OSError as error:
         raise UsageError(
             "cannot read the project file",
             reason="unreadable-project",
             where=str(file),
-            why=str(error),
+            why=error.strerror,
         ) from None
+    return parsed.get(Project, text, lambda: parse(text, str(file)))
 
 
 def settle(wishes: Wishes, project: Project | None, root: Path) -> Settings:
@@ -72,7 +75,7 @@ def settle(wishes: Wishes, project: Project | None, root: Path) -> Settings:
         raise _no_target()
     return Settings(
         model=model,
-        name=_checked(wishes.name or (own and own.name) or safe_name(model)),
+        name=checked_name(wishes.name or (own and own.name) or safe_name(model)),
         patterns=patterns,
         shapes=tuple((dict(own.shapes if own else ()) | dict(wishes.shapes)).items()),
         out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
@@ -86,19 +89,20 @@ def safe_name(model: Path) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("._-")[:64].rstrip("._-") or "model"
 
 
-def _is_own_model(wishes: Wishes, project: Project, root: Path) -> bool:
-    return wishes.model is None or wishes.model.resolve() == (root / project.model).resolve()
-
-
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return ``name`` if bundles can be called so. Raises ``UsageError`` ``bad-name``."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the name of a bundle",
             reason="bad-name",
-            why="a name has up to 64 letters, digits, '.', '_' and '-', and begins with none of those three",
+            why="use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
             remedy="choose another with --name",
         )
     return name
+
+
+def _is_own_model(wishes: Wishes, project: Project, root: Path) -> bool:
+    return wishes.model is None or wishes.model.resolve() == (root / project.model).resolve()
 
 
 def _no_model() -> UsageError:

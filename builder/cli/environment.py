@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The variables that mean something here; ``variables`` is all of them, for the engine's client.
+    """The variables that mean something here, and all ``variables`` for the engine's client.
 
     ``plain`` asks for output without colour and movement.
     """

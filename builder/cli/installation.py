@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from builder.effects.package_files import package_root, targets_root, templates_root
-from builder.effects.payload_identity import installed_versions, payload_identity
+from builder.effects.parsed import ParsedValues
+from builder.effects.payload_identity import digest, installed_versions, payload_identity
 from builder.effects.survey import read_texts
 from builder.fingerprint import PayloadIdentity
+
+_LOCKED = re.compile(r"^([a-z0-9-]+)==([^ \\]+)", re.MULTILINE)
 
 
 def read_matrix(folders: Sequence[Path]) -> dict[str, str]:
@@ -18,16 +22,22 @@ def read_matrix(folders: Sequence[Path]) -> dict[str, str]:
 
 
 def pinned() -> dict[str, str]:
-    """Return the version of each distribution that the payload is made for."""
-    path = templates_root() / "toolchain" / "requirements.in"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    pairs = (line.split("==") for line in lines if not line.startswith("#"))
-    return {name: version for name, version in pairs}
+    """Return the version of each distribution that the payload imports, as it is locked."""
+    folder = templates_root() / "toolchain"
+    wanted = (folder / "requirements.in").read_text(encoding="utf-8").splitlines()
+    locked = dict(_LOCKED.findall((folder / "requirements.lock").read_text(encoding="utf-8")))
+    return {name: locked[name] for name in wanted if name in locked}
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of the distributions among ``names`` in this Python environment."""
     return installed_versions(names, sys.path)
+
+
+def parsed_values(cache_root: Path) -> ParsedValues:
+    """Return what is remembered of the YAML files that this installation has parsed."""
+    parser = digest(package_root(), ("matrix", "model", "project"))
+    return ParsedValues(cache_root / "memo" / "parsed", parser=parser)
 
 
 def this_payload() -> PayloadIdentity:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tvm
 from tvm import tirx
 
+from builder.errors import UsageError
 from builder.model.target import Cpu, Platform
 
 _TRIPLES = {
@@ -22,7 +24,7 @@ _TRIPLES = {
 
 
 def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
-    """Return TVM's name for the board."""
+    """Return TVM's name for the board. Raises ``UsageError`` for a CPU that LLVM does not know."""
     description: dict[str, Any] = {
         "kind": "llvm",
         "mtriple": _TRIPLES[platform.arch, platform.libc.family],
@@ -32,9 +34,18 @@ def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
     if cpu.mattr:
         description["mattr"] = list(cpu.mattr)
     if platform.arch == "armv7":
-        # The triple alone leaves LLVM at soft-float calls: the program runs and its numbers are wrong.
+        # The triple alone leaves LLVM at soft-float calls: the program runs and its numbers are
+        # wrong.
         description["mfloat-abi"] = "hard"
-    return tvm.target.Target(description)
+    target = tvm.target.Target(description)
+    known = [str(name) for name in tvm.target.codegen.llvm_get_cpu_archlist(target)]
+    if cpu.mcpu not in known:  # LLVM itself would go on with a generic CPU and only log it
+        raise UsageError(
+            f"LLVM knows no CPU {cpu.mcpu!r} of {platform.arch}",
+            reason="unknown-mcpu",
+            remedy="did you mean: " + ", ".join(get_close_matches(cpu.mcpu, known, 5, 0.3)),
+        )
+    return target
 
 
 def write_kernels(

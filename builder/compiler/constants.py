@@ -1,7 +1,7 @@
 """Constant folding in numpy.
 
-TVM's own folding compiles every expression it evaluates with LLVM (28 s on a DenseNet); the handful of
-operators that exporters wrap around weights need no compiler.
+TVM's own folding compiles every expression it evaluates with LLVM (28 s on a DenseNet); the handful
+of operators that exporters wrap around weights need no compiler.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def read_prepared(folder: Path) -> onnx.ModelProto:
 def import_model(model: onnx.ModelProto, folder: Path) -> tvm.IRModule:
     """Return the model as Relax; weights are mapped from ``folder``.
 
-    Raises ``ModelRefused`` naming every node whose operator has no conversion, or the one node whose
-    conversion failed and why.
+    Raises ``ModelRefused`` naming every node whose operator has no conversion, or the one node
+    whose conversion failed and why.
     """
     _refuse_unknown_operators(model.graph)
     importer = _Importer(folder)
@@ -68,7 +68,7 @@ def node_name(index: int, node: onnx.NodeProto) -> str:
 
 
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
-    """The stock importer, told apart node by node and reading weights without copying them twice."""
+    """The stock importer, but each node is told apart and weights are read from their file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(shape_dict={}, dtype_dict="float32", keep_params_in_input=False)

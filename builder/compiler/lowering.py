@@ -1,7 +1,7 @@
 """Relax main -> StaticPlan: every binding becomes a kernel call, an alias, or nothing.
 
-Buffers are symbolic first. Once the whole program is known, a temporary that is an output moves to the
-caller's buffer, and the others share one arena.
+Buffers are symbolic first. Once the whole program is known, a temporary that is an output moves to
+the caller's buffer, and the others share one arena.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class _Program:
         for binding in provenance.bindings(main):
             self._values[binding.var] = self._value(binding.value, binding.var)
         result = self._value(main.body.body, None)
-        self.outputs = result if isinstance(result, tuple) else (result,)  # type: ignore[assignment]
+        self.outputs = result if isinstance(result, tuple) else (result,)  # type:
+        ignore[assignment]
 
     def _value(self, value: relax.Expr, var: relax.Var | None) -> Value:
         match value:
@@ -97,7 +98,9 @@ class _Program:
             case relax.Tuple():
                 return tuple(self._value(item, None) for item in value.fields)
             case relax.TupleGetItem():
-                return self._value(value.tuple_value, None)[value.index]  # type: ignore[index]
+                fields = self._value(value.tuple_value, None)
+                assert isinstance(fields, tuple)
+                return fields[int(value.index)]
             case tvm.ir.GenericConst():
                 return self._constant(value.value.numpy())
             case relax.Call() if value.op.same_as(_CALL_TIR):
@@ -181,9 +184,7 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
             place, index = Place.OUTPUT, written[buffer]
         else:
             offset = offsets[buffer]
-        return View(
-            place=place, index=index, offset=offset, shape=tensor.shape, dtype=tensor.dtype
-        )
+        return View(place=place, index=index, offset=offset, shape=tensor.shape, dtype=tensor.dtype)
 
     return StaticPlan(
         signature=signature,
@@ -207,7 +208,7 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
 
 
 def _outputs_in_place(outputs: Sequence[Tensor]) -> dict[Buffer, int]:
-    """Return the temporaries that live in a caller's output buffer: each in the first that shows it."""
+    """Return the temporaries that live in a caller's buffer: each in the first that shows it."""
     written: dict[Buffer, int] = {}
     for number, tensor in enumerate(outputs):
         if tensor.buffer.kind == "temporary":

@@ -27,13 +27,13 @@ def compile_model(
     mod = passes.run(mod, passes.Facts(platform=platform, cpu=cpu, target=target), log)
     with WeightsWriter(output / "weights.bin") as weights:
         plan = lowering.lower(mod, signature, names, weights)
-    codegen.write_kernels(
-        mod, (call.kernel for call in plan.calls), target, output / "kernels.o"
-    )
+    codegen.write_kernels(mod, (call.kernel for call in plan.calls), target, output / "kernels.o")
     text = render.plan_c(plan, cpu.features, environment(templates))
     (output / "plan.c").write_text(text, encoding="utf-8")
     (output / "plan.json").write_text(render.plan_json(plan), encoding="utf-8")
-    log(f"plan: {len(plan.calls)} calls, arena {plan.arena_bytes}, weights {plan.weights_bytes} bytes")
+    log(
+        f"plan: {len(plan.calls)} calls, {plan.arena_bytes} B arena, {plan.weights_bytes} B weights"
+    )
 
 
 def read_signature(prepared: Path) -> Signature:

@@ -66,7 +66,9 @@ def bindings(function: relax.Function) -> Iterator[relax.Binding]:
         yield from block.bindings
 
 
-def attributed(function: relax.Function, known: Mapping[relax.Var, Nodes]) -> dict[relax.Var, Nodes]:
+def attributed(
+    function: relax.Function, known: Mapping[relax.Var, Nodes]
+) -> dict[relax.Var, Nodes]:
     """Extend ``known`` to the other bindings.
 
     An alias belongs to what it renames (an output takes the place of what it shows); any other
@@ -113,7 +115,7 @@ class _Unfolding:
         self._original: dict[relax.Var, Any] = {param: param for param in main.params}
 
     def nodes(self, binding: relax.Binding, after: tvm.IRModule) -> Nodes:
-        """Return the nodes behind one binding of the fused main, and remember what it stands for."""
+        """Return the nodes behind one binding of the fused main; remember what it stands for."""
         value = binding.value
         group = _group(value, after)
         if group is None:

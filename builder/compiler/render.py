@@ -61,9 +61,7 @@ def plan_json(plan: StaticPlan) -> str:
             }
             for call in plan.calls
         ],
-        "copies": [
-            {"from": _spelled(copy.source), "output": copy.output} for copy in plan.copies
-        ],
+        "copies": [{"from": _spelled(copy.source), "output": copy.output} for copy in plan.copies],
     }
     return json.dumps(document, indent=1) + "\n"
 

@@ -1,7 +1,8 @@
 """Tensors in one file: written once, streamed, 64-byte aligned, mapped when read.
 
-The prepared model keeps its initialisers in such a file, and so does the bundle its weights. Weights
-are never held in memory as a whole: a model may be larger than what the machine can spare twice.
+The prepared model keeps its initialisers in such a file, and so does the bundle its weights.
+Weights are never held in memory as a whole: a model may be larger than what the machine can spare
+twice.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class WeightsWriter:
         self._file.close()
 
     def add(self, array: npt.NDArray[Any]) -> Span:
-        """Write ``array`` (any shape, row-major) unless its bytes are there already; return its span."""
-        payload = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        """Write ``array`` (any shape) unless its bytes are there already; return its span."""
+        payload = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         content = hashlib.sha256(payload).digest()
         offset = self._known.get(content)
         if offset is None:
@@ -82,7 +83,7 @@ class WeightsWriter:
 
     @property
     def xxh64(self) -> int:
-        """XXH64 with seed 0 of all bytes so far: what the runtime checks before it trusts the file."""
+        """XXH64, seed 0, of all bytes so far: what the runtime checks before it trusts the file."""
         return self._checksum.intdigest()
 
 

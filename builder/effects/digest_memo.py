@@ -92,7 +92,7 @@ class DigestMemo:
             return None
 
     def remember(self, topic: str, path: Path, stamp: Stamp, fact: Any) -> None:
-        """Keep a JSON-able fact about the file in the state of ``stamp``, unless that is too young."""
+        """Keep a JSON-able fact about a file as of ``stamp``, unless that is too young."""
         if self._now_ns() - stamp.mtime_ns < RACY_NS:
             return
         record = self._record(topic, path)
@@ -104,7 +104,7 @@ class DigestMemo:
             part.replace(record)
 
     def _record(self, topic: str, path: Path) -> Path:
-        name = f"{topic}\0{os.path.abspath(path)}".encode(errors="surrogateescape")
+        name = f"{topic}\0{path.absolute()}".encode(errors="surrogateescape")
         digest = hashlib.blake2b(name, digest_size=20).hexdigest()
         return self._folder / digest[:2] / digest[2:]
 

@@ -7,8 +7,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builder.effects.docker_engine import DockerEngine
 from builder.effects.docker_failures import engine_calls
@@ -19,9 +18,6 @@ from builder.errors import BuildFailed
 from builder.model.toolchain import ImageToolchain
 from builder.ports import Log
 from builder.toolchain.image import image_tag
-
-if TYPE_CHECKING:
-    import docker
 
 Account = Iterable[Mapping[str, Any]]
 
@@ -53,7 +49,7 @@ def build_image(
     Raises ``BuildFailed`` ``image-build-failed`` with the Dockerfile's line and the log's tail.
     """
     try:
-        with engine_calls("building the image"), _cut_short(engine) as client:
+        with engine_calls("building the image"), engine.client(_SILENCE_S) as client:
             account = client.build(
                 fileobj=io.BytesIO(b"".join(pack(_context(toolchain)))),
                 custom_context=True,
@@ -81,7 +77,7 @@ def pull_image(engine: DockerEngine, name: str, *, log: Log, cancel: threading.E
     """Pull ``repository[:tag]@digest``. Raises ``BuildFailed`` ``base-image-unavailable``."""
     repository, _, digest = name.partition("@")
     try:
-        with engine_calls(f"pulling {name}"), _cut_short(engine) as client:
+        with engine_calls(f"pulling {name}"), engine.client(_SILENCE_S) as client:
             account = client.pull(repository, tag=digest, stream=True, decode=True)
             follow(watch(account, cancel=cancel, going_on=engine.is_up), log)
     except _AccountOfFailure as failure:
@@ -118,24 +114,6 @@ def _lines(account: Account) -> Iterator[str]:
         yield from (line for line in lines if line)
 
 
-@contextmanager
-def _cut_short(engine: DockerEngine) -> Iterator[docker.APIClient]:
-    """Give a connection that is closed on leaving, also under a thread that still reads from it.
-
-    A closed connection is what makes the engine stop a build.
-    """
-    client = engine.client(_SILENCE_S)
-    responses: list[Any] = []
-    client.hooks["response"].append(lambda response, **_: responses.append(response))
-    try:
-        yield client
-    finally:
-        for response in responses:
-            with suppress(RuntimeError, ValueError, OSError):  # it has ended by itself
-                response.raw.shutdown()
-            response.close()
-
-
 def _context(toolchain: ImageToolchain) -> Iterator[Entry]:
     yield Text(path="Dockerfile", text=toolchain.dockerfile)
     for file in toolchain.context:
@@ -147,5 +125,5 @@ def _unavailable(name: str, why: str | None) -> BuildFailed:
         f"the base image {name} cannot be pulled",
         reason="base-image-unavailable",
         why=why,
-        remedy="where no registry is reachable: ci/base-image, and name it in BOARDWRIGHT_BASE_IMAGE",
+        remedy="where no registry is reachable: ci/base-image, then set BOARDWRIGHT_BASE_IMAGE",
     )

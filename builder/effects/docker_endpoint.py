@@ -34,7 +34,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """An engine's address as a URL (``unix``, ``tcp`` or ``ssh``), and the TLS files to use, if any."""
+    """An engine's address as a URL (``unix``, ``tcp``, ``ssh``); the TLS files to use, if any."""
 
     url: str
     tls: TlsFiles | None = None
@@ -59,7 +59,7 @@ def resolve_endpoint(environ: Mapping[str, str]) -> Endpoint:
 def engine_answers(environ: Mapping[str, str]) -> bool:
     """Say whether an engine is there to be used, within a second.
 
-    An ``ssh://`` engine is taken at its word: knocking would cost more than a build that needs none.
+    An ``ssh://`` engine is taken at its word: knocking would cost more than a no-op build.
     """
     try:
         url = resolve_endpoint(environ).url

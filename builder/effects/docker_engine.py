@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,28 +27,42 @@ class DockerEngine:
     endpoint: Endpoint
     version: str
 
-    def client(self, timeout_s: float = CONTROL_TIMEOUT_S) -> docker.APIClient:
-        """Return a connection of the caller's own: the SDK's are not safe between threads."""
-        return _client(self.endpoint, self.version, timeout_s)
+    @contextmanager
+    def client(self, timeout_s: float = CONTROL_TIMEOUT_S) -> Iterator[docker.APIClient]:
+        """Give a client of the caller's own: the SDK's are not safe between threads.
+
+        On leaving, every connection it made is closed, also under a thread that still reads one:
+        that is what makes the engine stop a build nobody waits for.
+        """
+        client, responses = _client(self.endpoint, self.version, timeout_s), list[Any]()
+        client.hooks["response"].append(lambda response, **_: responses.append(response))
+        try:
+            yield client
+        finally:
+            for response in responses:
+                with suppress(RuntimeError, ValueError, OSError):  # it has ended by itself
+                    response.raw.shutdown()
+                response.close()
+            client.close()
 
     def is_up(self) -> bool:
         """Return True. Raises ``BuildFailed`` ``engine-lost`` where the engine does not answer."""
-        with engine_calls("waiting for the engine"):
-            return bool(self.client().ping())
+        with engine_calls("waiting for the engine"), self.client() as client:
+            return bool(client.ping())
 
     def sweep(self, is_abandoned: Callable[[Labelled], bool] | None = None) -> int:
         """Remove the containers that nobody waits for any more; return how many were removed."""
         me, now_s = this_process(), time.time()
         doomed = is_abandoned or (lambda found: abandoned(found, me=me, now_s=now_s))
-        with engine_calls("looking for containers that were left behind"):
-            found = self.client().containers(all=True, filters={"label": LABEL})
+        with engine_calls("looking for containers left behind"), self.client() as client:
+            found = client.containers(all=True, filters={"label": LABEL})
         return sum(self.remove(item.container) for item in map(_labelled, found) if doomed(item))
 
     def remove(self, container: str) -> bool:
         """Kill and remove a container with its volume; say whether that could be done."""
         try:
-            with engine_calls("removing a container"):
-                self.client().remove_container(container, v=True, force=True)
+            with engine_calls("removing a container"), self.client() as client:
+                client.remove_container(container, v=True, force=True)
         except BuildFailed:
             return False  # it is gone already, or the engine is; then the next build sweeps
         return True
@@ -63,7 +78,8 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
 
     endpoint = resolve_endpoint(environ)
     try:
-        version: str = _client(endpoint, "auto", CONTROL_TIMEOUT_S).api_version
+        with _client(endpoint, "auto", CONTROL_TIMEOUT_S) as client:
+            version: str = client.api_version
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _no_engine(endpoint, error) from error
     return DockerEngine(endpoint=endpoint, version=version)
@@ -77,7 +93,7 @@ def _client(endpoint: Endpoint, version: str, timeout_s: float) -> docker.APICli
         version=version,
         timeout=timeout_s,
         tls=_tls(endpoint.tls) if endpoint.tls else False,
-        # The ssh program knows the user's jump hosts, agents and known hosts; the SDK's own does not.
+        # The ssh program knows the user's jump hosts, agents and known hosts; paramiko does not.
         use_ssh_client=True,
     )
 

@@ -85,9 +85,9 @@ class Images:
     def _inspect(self, name: str) -> dict[str, Any] | None:
         import docker.errors
 
-        with engine_calls(f"looking for the image {name}"):
+        with engine_calls(f"looking for the image {name}"), self.engine.client() as client:
             try:
-                image: dict[str, Any] = self.engine.client().inspect_image(name)
+                image: dict[str, Any] = client.inspect_image(name)
             except docker.errors.ImageNotFound:
                 return None
         return image

@@ -1,4 +1,4 @@
-"""Whose container this is, so that what a killed build left behind can be told from a running one's."""
+"""Whose container this is: what a killed build left behind is told from a running build's."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ class Owner:
     def from_label(cls, text: str) -> Owner | None:
         """Return the owner that ``to_label`` wrote, or None where it wrote something else."""
         try:
-            owner = cls(**json.loads(text))
-        except (ValueError, TypeError):
+            fields = json.loads(text)
+            owner = cls(**{**fields, "pid": int(fields["pid"])})
+        except (ValueError, TypeError, KeyError):
             return None
-        return owner if isinstance(owner.pid, int) and owner.pid > 0 else None
+        return owner if owner.pid > 0 else None
 
     def sees(self, other: Owner) -> bool:
         """Say whether ``other``'s process id means the same process here."""
@@ -59,7 +60,11 @@ def this_process() -> Owner:
     """Return the owner of what this process makes."""
     pid = os.getpid()
     return Owner(
-        host=socket.gethostname(), boot=_boot(), namespace=_namespace(), pid=pid, started=_started(pid)
+        host=socket.gethostname(),
+        boot=_boot(),
+        namespace=_namespace(),
+        pid=pid,
+        started=_started(pid),
     )
 
 
@@ -89,7 +94,7 @@ def _boot() -> str:
 @cache
 def _namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 

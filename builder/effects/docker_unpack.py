@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING, Self
 
 from builder.errors import IntegrityError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _CHUNK_BYTES = 1 << 20
-_NAMES_A_DISK_REFUSES = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ)
+_NAMES_A_DISK_REFUSES = (
+    errno.ENAMETOOLONG,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EILSEQ,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,18 +35,19 @@ class UnpackLimits:
 
 
 def unpack(stream: Iterable[bytes], into: Path, *, root: str, limits: UnpackLimits) -> None:
-    """Write the tar archive ``stream``, whose entries all lie below ``root``, to the folder ``into``.
+    """Write the tar archive ``stream``, all of it below ``root``, to the empty folder ``into``.
 
     Modes are 0644 or 0755, whatever the archive or the umask say. Raises ``IntegrityError``:
     ``hostile-artifact`` for a link, a device, a name that is absolute, climbs, or comes twice;
     ``artifact-too-large``; ``artifact-damaged``.
     """
-    left_bytes, left_entries = limits.size_bytes, limits.entries
-    for archive, member in _members(stream):
-        left_bytes, left_entries = left_bytes - member.size, left_entries - 1
-        if left_bytes < 0 or left_entries < 0:
-            raise _bad("artifact-too-large", "it is larger than any bundle", member.name)
-        _write(archive, member, into, safe_path(member.name, root))
+    try:
+        pieces = io.BufferedReader(_Pieces(stream))
+        with tarfile.open(fileobj=pieces, mode="r|", tarinfo=_Member) as archive:
+            for member in _bounded(archive, limits):
+                _write(archive, member, into, safe_path(member.name, root))
+    except (tarfile.TarError, EOFError) as error:
+        raise _bad("artifact-damaged", str(error), None) from error
 
 
 def safe_path(name: str, root: str) -> PurePosixPath:
@@ -48,13 +59,13 @@ def safe_path(name: str, root: str) -> PurePosixPath:
     return PurePosixPath(*parts[1:])
 
 
-def _members(stream: Iterable[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    try:
-        with tarfile.open(fileobj=_Pieces(stream), mode="r|", errors="surrogateescape") as archive:
-            for member in archive:
-                yield archive, member
-    except (tarfile.TarError, EOFError) as error:
-        raise _bad("artifact-damaged", str(error), None) from error
+def _bounded(archive: tarfile.TarFile, limits: UnpackLimits) -> Iterator[tarfile.TarInfo]:
+    left_bytes, left_entries = limits.size_bytes, limits.entries
+    for member in archive:
+        left_bytes, left_entries = left_bytes - member.size, left_entries - 1
+        if left_bytes < 0 or left_entries < 0:
+            raise _bad("artifact-too-large", "it is larger than any bundle", member.name)
+        yield member
 
 
 def _write(
@@ -101,18 +112,34 @@ def _bad(reason: str, why: str, name: str | None) -> IntegrityError:
     )
 
 
-class _Pieces:
+class _Member(tarfile.TarInfo):
+    """An entry whose broken header is an error: ``tarfile`` takes it for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == buf.count(0) == tarfile.BLOCKSIZE:
+                raise  # the real end
+            raise tarfile.ReadError(str(error)) from error
+
+
+class _Pieces(io.RawIOBase):
     """Byte strings of any length, read like a file."""
 
     def __init__(self, stream: Iterable[bytes]) -> None:
         self._stream = iter(stream)
-        self._held = b""
+        self._held = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        parts, missing = [self._held], size - len(self._held)
-        while missing > 0 and (piece := next(self._stream, None)) is not None:
-            parts.append(piece)
-            missing -= len(piece)
-        joined = b"".join(parts)
-        self._held = joined[size:]
-        return joined[:size]
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        while not self._held and (piece := next(self._stream, None)) is not None:
+            self._held = memoryview(piece)
+        room = memoryview(buffer)
+        size = min(len(room), len(self._held))
+        room[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 1 << 30
 def refusals(place: Path, *, unwritable: str, remedy: str) -> Iterator[None]:
     """Turn what the disk refuses below ``place`` into ``BuildFailed``.
 
-    The reason is ``disk-full`` where that is why, else ``unwritable``; ``remedy`` goes with the latter.
+    The reason is ``disk-full`` where that is why, else ``unwritable``, which ``remedy`` mends.
     """
     try:
         yield

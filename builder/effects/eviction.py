@@ -13,7 +13,7 @@ from builder.effects.in_use import InUse
 from builder.effects.ownership import orphans, owned_folder, sweep
 
 ZIG = "zig"
-"""The compiler's own cache counts as one entry: its folder below the root, and its name in ``InUse``."""
+"""The compiler's own cache, which counts as one entry: its folder, and its name in ``InUse``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Eviction:
         )
 
     def clean(self, *, max_size_bytes: int | None) -> Cleaned:
-        """Remove entries, least recently used first, until ``max_size_bytes`` are left, if given."""
+        """Remove entries, least recently used first, until ``max_size_bytes`` (if any) are left."""
         entries = self._entries()
         with self._trash() as trash:
             with self._in_use.removal() as in_use:

@@ -25,7 +25,7 @@ def locate(model: Path, location: str, needed_bytes: int) -> str:
         raise _refused(
             model,
             "external-data-bounds",
-            f"external data {location!r} has {status.st_size} bytes, the model needs {needed_bytes}",
+            f"external data {location!r} has {status.st_size} bytes of {needed_bytes} or more",
             remedy="copy or download that file again",
         )
     return str(relative)

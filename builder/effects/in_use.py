@@ -35,7 +35,7 @@ class InUse:
         self._threads = threading.Lock()
 
     def note(self, name: str) -> None:
-        """Declare a name as used from now on. Raises ``OSError`` where the folder is not writable."""
+        """Declare a name as used from now on. Raises ``OSError`` where it cannot be written."""
         with self._threads:
             if name in self._noted:
                 return

@@ -1,4 +1,4 @@
-"""Facts about the machine that builds: its CPU, the emulators on its path, the foreign C libraries."""
+"""Facts about the machine that builds: its CPU, its emulators, the foreign C libraries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_emulator(qemu: str, search_path: str) -> str | None:
 
 
 def cpu_features(cpuinfo: Path) -> frozenset[str]:
-    """Return the first core's features: ``flags`` on x86, ``Features`` on Arm; empty if unreadable."""
+    """Return the first core's ``flags`` (x86) or ``Features`` (Arm); empty if unreadable."""
     try:
         with cpuinfo.open("rb") as stream:
             text = stream.read(_CPUINFO_BYTES).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
-    """One input. An extent is a number, or the name of what the model leaves open (``?``: unnamed)."""
+    """One input. An extent is a number, or what the model calls one it leaves open (or ``?``)."""
 
     name: str
     extents: tuple[int | str, ...]

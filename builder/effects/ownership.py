@@ -54,7 +54,7 @@ def owned_files(folder: Path, pattern: str) -> Iterator[Path]:
 
 
 def orphans(folder: Path, pattern: str) -> Iterator[Path]:
-    """Give the files matching ``pattern`` whose owners have died, each locked while it is looked at."""
+    """Give the files matching ``pattern`` whose owners have died, each locked while given."""
     for path in folder.glob(pattern):
         with suppress(FileNotFoundError), _opened(path) as descriptor:
             if _locked(descriptor):

@@ -51,13 +51,15 @@ def decode_event(line: str) -> PayloadEvent:
 
 
 def log_line(text: str) -> LogLine:
-    """Return ``text`` as a log line that cannot move a terminal's cursor, cut where it is too long."""
+    """Return ``text`` as a log line that no terminal obeys, cut where it is too long."""
     shown = text.expandtabs().rstrip()[:_LONGEST_LOG_LINE]
-    return LogLine(text="".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown))
+    return LogLine(
+        text="".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    )
 
 
 class LineSplitter:
-    """Bytes in, whole lines out. What exceeds 1 MiB of one line is dropped, so memory is bounded."""
+    """Bytes in, whole lines out. What exceeds 1 MiB of a line is dropped: memory is bounded."""
 
     def __init__(self) -> None:
         self._held = bytearray()

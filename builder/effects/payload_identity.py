@@ -13,15 +13,17 @@ from pathlib import Path
 from builder.fingerprint import PayloadIdentity
 
 PAYLOAD_SOURCES = (
-    "__init__.py",
     "bundle",
     "compiler",
     "effects/package_files.py",
     "errors.py",
     "model",
     "payload",
+    "ports.py",
     "steps.py",
     "templating.py",
+    "toolchain/__init__.py",
+    "toolchain/zig.py",
     "wire.py",
 )
 """What of the package the payload imports, by path; a test holds it to what it does import."""
@@ -31,13 +33,20 @@ _NOT_RENDERED_BY_PAYLOAD = "toolchain"  # Dockerfiles count as part of the image
 
 def payload_identity(package: Path, templates: Path) -> PayloadIdentity:
     """Return the identity of the payload in ``package`` with the templates it renders."""
-    digest = hashlib.sha256()
-    for path in _files(package, templates):
-        root = templates if path.is_relative_to(templates) else package
-        content = path.read_bytes()
-        header = f"{path.relative_to(root).as_posix()}\0{len(content)}\0"
-        digest.update(header.encode() + content)
-    return PayloadIdentity(sources=digest.hexdigest())
+    rendered = [e.name for e in templates.iterdir() if e.name != _NOT_RENDERED_BY_PAYLOAD]
+    parts = (digest(package, PAYLOAD_SOURCES), digest(templates, rendered))
+    return PayloadIdentity(sources=hashlib.sha256("".join(parts).encode()).hexdigest())
+
+
+def digest(root: Path, parts: Iterable[str]) -> str:
+    """Return the SHA-256 of the files and folders ``parts`` below ``root``: names and contents."""
+    total = hashlib.sha256()
+    for part in sorted(parts):
+        for path in _files(root / part):
+            content = path.read_bytes()
+            header = f"{path.relative_to(root).as_posix()}\0{len(content)}\0"
+            total.update(header.encode() + content)
+    return total.hexdigest()
 
 
 def installed_versions(names: Iterable[str], search_path: Iterable[str]) -> dict[str, str]:
@@ -56,24 +65,18 @@ def installed_versions(names: Iterable[str], search_path: Iterable[str]) -> dict
     return versions
 
 
-def _files(package: Path, templates: Path) -> Iterator[Path]:
-    for source in PAYLOAD_SOURCES:
-        path = package / source
-        yield from _below(path) if path.is_dir() else (path,)
-    for entry in sorted(templates.iterdir()):
-        if entry.name != _NOT_RENDERED_BY_PAYLOAD:
-            yield from _below(entry) if entry.is_dir() else (entry,)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _files(place: Path) -> Iterator[Path]:
+    if not place.is_dir():
+        yield place
+    for parent, folders, names in os.walk(place):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
-        yield from (Path(parent) / name for name in sorted(names))
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def _dist_info(search_path: Iterable[str]) -> Iterator[str]:
     for folder in search_path:
         try:
-            yield from (name for name in os.listdir(folder) if name.endswith(".dist-info"))
+            with os.scandir(folder) as entries:
+                yield from (entry.name for entry in entries if entry.name.endswith(".dist-info"))
         except OSError:
             continue  # sys.path holds zip files and folders that are gone

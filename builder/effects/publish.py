@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from builder.effects.durable import (
 )
 from builder.effects.ownership import owned_folder, sweep
 from builder.effects.swap import put_in_place
-from builder.errors import UsageError
+from builder.errors import BuildFailed, UsageError
 from builder.model.receipt import Receipt
 
 _RECEIPT = "receipt.json"
@@ -30,7 +30,7 @@ _ARCHIVE = "bundle.tar.gz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PublishedFile:
-    """A line of ``files`` in ``receipt.json``: path below the target's folder, SHA-256, may be run."""
+    """A line of ``files`` in ``receipt.json``: path in the target's folder, SHA-256, may be run."""
 
     path: str
     sha256: str
@@ -40,8 +40,8 @@ class _PublishedFile:
 class Publisher:
     """Publishes below ``out``. What is published is the user's: writable, shared with no cache.
 
-    A model or target name that is no plain file name raises ``UsageError`` ``unsafe-name``; what the
-    disk refuses, ``BuildFailed`` ``disk-full`` or ``out-unwritable``.
+    A model or target name that is no plain file name raises ``UsageError`` ``unsafe-name``; what
+    the disk refuses, ``BuildFailed`` ``disk-full`` or ``out-unwritable``.
     """
 
     def __init__(self, out: Path, memo: DigestMemo) -> None:
@@ -68,7 +68,7 @@ class Publisher:
             return None
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
-        """Put the artifact of an ``Assemble`` and its receipt in place; return the target's folder."""
+        """Put the artifact of an ``Assemble`` and its receipt in place; return that folder."""
         place = self._place(receipt.model, receipt.target)
         with self._refusals(), self._replacing(place) as fresh:
             files = tuple(
@@ -83,8 +83,14 @@ class Publisher:
     def publish_failure(self, receipt: Receipt) -> Path:
         """Put the receipt of a failed target in the place of whatever was there."""
         place = self._place(receipt.model, receipt.target)
-        with self._refusals(), self._replacing(place) as fresh:
-            write_synced(fresh / _RECEIPT, _dump(receipt, ()))
+        try:
+            with self._refusals(), self._replacing(place) as fresh:
+                write_synced(fresh / _RECEIPT, _dump(receipt, ()))
+        except BuildFailed:
+            # Where not even that can be written, what is no longer true can still go.
+            with suppress(OSError):
+                (place / _RECEIPT).unlink()
+            raise
         return place
 
     def update_receipt(self, receipt: Receipt) -> None:

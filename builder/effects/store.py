@@ -71,7 +71,7 @@ class DiskStore:
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
-        """Give an empty folder on the store's own disk, removed on leaving if it was not committed."""
+        """Give an empty folder on the store's disk, removed on leaving if it was not committed."""
         with ExitStack() as held:
             with self._refusals():
                 self._tmp.mkdir(parents=True, exist_ok=True)

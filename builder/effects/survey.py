@@ -21,8 +21,8 @@ def survey_model(path: Path, memo: DigestMemo) -> Source:
     """Return the model at ``path`` with its external data files, each by its SHA-256.
 
     A link to a model counts as the file it leads to. External data must be plain files below the
-    model's own folder, reached through no link. ONNX is imported only for a model that ``memo`` does
-    not know. Raises ``UsageError`` ``no-such-model`` or ``unreadable-model``; ``ModelRefused``
+    model's own folder, reached through no link. ONNX is imported only for a model that ``memo``
+    does not know. Raises ``UsageError`` ``no-such-model`` or ``unreadable-model``; ``ModelRefused``
     as ``external_references`` and ``external_files.locate`` raise it.
     """
     model = _existing(path, kind="model")
@@ -100,7 +100,9 @@ def _existing(path: Path, *, kind: str) -> Path:
         resolved = path.resolve(strict=True)
         mode = resolved.stat().st_mode
     except FileNotFoundError:
-        raise UsageError("there is no such file", reason=f"no-such-{kind}", where=str(path)) from None
+        raise UsageError(
+            "there is no such file", reason=f"no-such-{kind}", where=str(path)
+        ) from None
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL in the path
         raise _unreadable(error, path, kind=kind) from error
     if not stat.S_ISREG(mode):

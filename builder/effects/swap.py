@@ -13,7 +13,7 @@ _RENAME_EXCHANGE = 2
 
 
 def put_in_place(folder: Path, place: Path) -> None:
-    """Rename ``folder`` to ``place``; what was there, if anything, is left under ``folder``'s parent.
+    """Rename ``folder`` to ``place``; what was there, if anything, is left beside ``folder``.
 
     At once where the file system can exchange two names; elsewhere ``place`` is absent for the
     moment between two renames. Raises ``OSError``.

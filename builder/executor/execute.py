@@ -34,12 +34,16 @@ class Publisher(Protocol):
         """Return where the bundle folder of a target lies, or will."""
         ...
 
-    def publish(self, receipt: Receipt, assembled: Path) -> None:
-        """Put the artifact of an ``Assemble`` and its receipt in place."""
+    def publish(self, receipt: Receipt, assembled: Path) -> Path:
+        """Put the artifact of an ``Assemble`` and its receipt in place; return that folder."""
         ...
 
-    def publish_failure(self, receipt: Receipt) -> None:
-        """Leave the receipt of a failed target where its bundle would be."""
+    def publish_failure(self, receipt: Receipt) -> Path:
+        """Put the receipt of a failed target in the place of whatever was there."""
+        ...
+
+    def update_receipt(self, receipt: Receipt) -> None:
+        """Replace the receipt of a bundle that stays as it is."""
         ...
 
 
@@ -121,7 +125,10 @@ class _Build:
             return
         receipt = self.world.publisher.is_current(self.plan.model, goal.target.name, goal.key)
         if receipt is not None:
-            self._conclude(goal, goals.reused(receipt, seconds=self._seconds()))
+            again = goals.reused(receipt, seconds=self._seconds())
+            if receipt.cache != "hit":
+                self._note(self.world.publisher.update_receipt, again)
+            self._conclude(goal, again)
 
     def _open_goals(self) -> list[Goal]:
         return [goal for goal in self.plan.goals if goal.target.name not in self.receipts]
@@ -184,14 +191,16 @@ class _Build:
         receipt = goals.failure(
             self.plan, goal, error, verification=verification, seconds=self._seconds()
         )
+        self._note(self.world.publisher.publish_failure, receipt)
         self._conclude(goal, receipt)
+
+    def _note(self, write: Callable[[Receipt], object], receipt: Receipt) -> None:
+        # The user must hear how the target itself went, not that its note could not be written.
+        with suppress(OSError, BoardwrightError):
+            write(receipt)
 
     def _conclude(self, goal: Goal, receipt: Receipt) -> None:
         self.receipts[goal.target.name] = receipt
-        if receipt.status == "failed":
-            # The target's own failure is what the user must hear of, not that its note got lost.
-            with suppress(OSError, BoardwrightError):
-                self.world.publisher.publish_failure(receipt)
         self.emit((Published if receipt.status == "ok" else Lost)(receipt=receipt))
 
     def _seconds(self) -> float:

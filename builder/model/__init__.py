@@ -1,1 +1,1 @@
-"""The nouns: frozen, keyword-only values that every other package speaks in. No behaviour, no I/O."""
+"""The nouns: frozen, keyword-only values that every other package speaks in. No I/O."""

@@ -38,7 +38,7 @@ class OutputError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Whether the bundle computes what ONNX Runtime computes. ``ok`` is None where nothing could run it."""
+    """Whether the bundle computes what ONNX Runtime does; ``ok`` None: nothing could run it."""
 
     ok: bool | None
     where: Literal["native", "qemu", "none"]

@@ -10,7 +10,7 @@ Arch = Literal["x86_64", "aarch64", "armv7"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Libc:
-    """The C library on the board. ``floor`` is the oldest glibc to support (``2.27``); musl has none."""
+    """The C library on the board. ``floor`` is the oldest glibc to support (``2.27``)."""
 
     family: Literal["glibc", "musl"]
     floor: str | None
@@ -18,7 +18,7 @@ class Libc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """What decides how C is compiled and linked: shared by all boards of one architecture and C library."""
+    """What decides how C is compiled and linked, for all boards of one architecture and libc."""
 
     arch: Arch
     libc: Libc
@@ -28,9 +28,9 @@ class Platform:
 class Cpu:
     """What decides which machine code LLVM writes for the kernels.
 
-    ``mcpu`` and ``mattr`` are LLVM's names. ``cores`` is the number of cores work may be split over.
-    ``features`` are the CPU features the generated code needs, spelled as ``/proc/cpuinfo`` does;
-    the runtime refuses to start where one is missing instead of dying of SIGILL.
+    ``mcpu`` and ``mattr`` are LLVM's names. ``cores`` is the number of cores work may be split
+    over. ``features`` are the CPU features the generated code needs, spelled as ``/proc/cpuinfo``
+    does; the runtime refuses to start where one is missing instead of dying of SIGILL.
     """
 
     mcpu: str
@@ -41,7 +41,7 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolchainSpec:
-    """The image to build in under Docker: base by digest or local name, and Debian packages to add."""
+    """The image to build in: its base by digest or local name, and Debian packages to add."""
 
     image: str
     packages: tuple[str, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One input or output. ``dtype`` is numpy's name; ``file`` is the .npy stem that is safe on any disk."""
+    """One input or output. ``dtype`` is numpy's name; ``file`` a .npy stem safe on any disk."""
 
     name: str
     file: str

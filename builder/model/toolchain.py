@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalToolchain:
-    """A subprocess of this Python environment. ``versions`` are the pinned packages that shape the output."""
+    """A subprocess of this environment; ``versions`` are the packages that shape the output."""
 
     versions: tuple[tuple[str, str], ...]
 
@@ -22,7 +22,7 @@ class ContextFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageToolchain:
-    """A container of an image that is rendered, not named: its identity is its Dockerfile and context."""
+    """A container of an image that is rendered, not named: it is its Dockerfile and context."""
 
     dockerfile: str
     context: tuple[ContextFile, ...]

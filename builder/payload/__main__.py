@@ -33,7 +33,9 @@ def main(argv: list[str]) -> int:
         )
         return BuildFailed.exit_code
     except MemoryError:
-        speaker.failed(ModelRefused("the model needs more memory than there is", reason="too-large"))
+        speaker.failed(
+            ModelRefused("the model needs more memory than there is", reason="too-large")
+        )
         return ModelRefused.exit_code
     except Exception as error:  # a bug here must still reach the user as one line
         traceback.print_exc()

@@ -137,9 +137,7 @@ def _model_objects(
         objects.append(embedded)
     plan = scratch / "plan.o"
     zig.run(
-        toolchain.compile_c(
-            platform, compiled / "plan.c", plan, include=include, defines=defines
-        )
+        toolchain.compile_c(platform, compiled / "plan.c", plan, include=include, defines=defines)
     )
     return [*objects, plan]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -36,10 +35,10 @@ class Speaker:
 
 
 def die_with_parent() -> None:
-    """End the whole process group when standard input closes: that is how a killed client is felt."""
+    """End the whole process group when standard input closes: so a killed client is felt."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read(4096):
+        while os.read(0, 4096):  # sys.stdin would hold a lock that the interpreter wants at exit
             pass
         os.killpg(0, signal.SIGKILL)
 

@@ -105,7 +105,7 @@ def _tolerances(path: Path) -> dict[str, tuple[float, float]]:
 
 
 def _load(path: Path, spec: TensorSpec) -> npt.NDArray[Any]:
-    array = np.load(path, allow_pickle=False)
+    array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     return array.view(ml_dtypes.bfloat16) if spec.dtype == "bfloat16" else array
 
 

@@ -35,7 +35,7 @@ def zig_target(platform: Platform) -> str:
 
 
 def loader(platform: Platform) -> Literal["shared", "static"]:
-    """Tell how the runner finds the model: musl runners are one static file, others load the library."""
+    """Tell how the runner finds the model: linked in on musl, loaded elsewhere."""
     return "static" if platform.libc.family == "musl" else "shared"
 
 

@@ -3,7 +3,7 @@
     pip install torch scikit-learn onnx
     python ci/models/train_digits.py
 
-Data: the 1,797 8x8 images that scikit-learn carries (UCI "Optical Recognition of Handwritten Digits").
+Data: the 1,797 8x8 images of handwritten digits (UCI) that scikit-learn carries.
 Writes digits.onnx (about 100 KB) and digits-inputs.npz (sixteen held-out images) beside this file.
 """
 

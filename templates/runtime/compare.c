@@ -18,12 +18,14 @@ static double relative(double error, double expected) {
   return isfinite(error) ? error / expected : INFINITY;
 }
 
+static double larger(double a, double b) { return a > b ? a : b; }
+
 static void compare_one(comparison *result, int32_t dtype, tolerance allowed, const void *actual,
                         const void *expected) {
   const double magnitude = fabs(dtype_value(dtype, expected));
   const double error = error_of(dtype, actual, expected);
-  result->max_abs_error = fmax(result->max_abs_error, error);
-  result->max_rel_error = fmax(result->max_rel_error, relative(error, magnitude));
+  result->max_abs_error = larger(result->max_abs_error, error);
+  result->max_rel_error = larger(result->max_rel_error, relative(error, magnitude));
   const bool passes =
       error == 0.0 || (isfinite(error) && error <= allowed.absolute + allowed.relative * magnitude);
   result->elements++;

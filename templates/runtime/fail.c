@@ -55,7 +55,7 @@ void fail(exit_code code, const char *format, ...) {
     print_json(code, message);
   flatten(message);
   fprintf(stderr, "run: %s\n", message);
-  exit(code);
+  exit((int)code);
 }
 
 void *allocate(size_t count, size_t item_bytes) {

@@ -29,7 +29,7 @@ static size_t utf8_length(const unsigned char *text) {
   return 0;
 }
 
-static void put_text(FILE *out, const char *text) {
+void json_quote(FILE *out, const char *text) {
   fputc('"', out);
   while (*text != '\0') {
     const size_t length = utf8_length((const unsigned char *)text);
@@ -51,7 +51,7 @@ static void put_key(json *document, const char *key) {
     fputc(',', document->out);
   document->first = false;
   if (key != NULL) {
-    put_text(document->out, key);
+    json_quote(document->out, key);
     fputc(':', document->out);
   }
 }
@@ -90,7 +90,7 @@ void json_end(json *document) {
 
 void json_string(json *document, const char *key, const char *text) {
   put_key(document, key);
-  put_text(document->out, text);
+  json_quote(document->out, text);
 }
 
 void json_number(json *document, const char *key, double number) {

@@ -24,6 +24,9 @@ void json_object(json *document, const char *key);
 void json_array(json *document, const char *key);
 void json_end(json *document); /* of the innermost object or array */
 
+/* `text` in quotes and escaped, for any place where it must stay one harmless word. */
+void json_quote(FILE *out, const char *text);
+
 void json_string(json *document, const char *key, const char *text); /* bad UTF-8 becomes U+FFFD */
 void json_number(json *document, const char *key, double number);    /* null where not finite */
 void json_integer(json *document, const char *key, int64_t number);

@@ -3,9 +3,9 @@
 #include "stats.h"
 
 static double time_run(session *s) {
-  const double start = stats_now_us();
+  const uint64_t start_ns = stats_now_ns();
   session_run(s);
-  return stats_now_us() - start;
+  return stats_us_since(start_ns);
 }
 
 static samples measure(session *s) {
@@ -13,9 +13,9 @@ static samples measure(session *s) {
   samples all = {0};
   for (int32_t i = 0; i < o->warmup; i++)
     session_run(s);
-  const double start = stats_now_us();
+  const uint64_t start_ns = stats_now_ns();
   while (all.count < (size_t)o->runs ||
-         (all.count < SAMPLES_LIMIT && stats_now_us() - start < o->min_seconds * 1e6))
+         (all.count < SAMPLES_LIMIT && stats_us_since(start_ns) < o->min_seconds * 1e6))
     samples_add(&all, time_run(s));
   return all;
 }

@@ -6,7 +6,6 @@
 #include "paths.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,17 +107,23 @@ static void print_verdict(json *document, const bw_tensor_info *info, const verd
   json_end(document);
 }
 
-static void print_json(const session *s, const verdict *verdicts, bool ok) {
+static double worst_error(const session *s, const verdict *verdicts) {
   double worst = 0;
+  for (int32_t i = 0; i < s->outputs.count; i++) {
+    if (verdicts[i].found.max_abs_error > worst)
+      worst = verdicts[i].found.max_abs_error;
+  }
+  return worst;
+}
+
+static void print_json(const session *s, const verdict *verdicts, bool ok) {
   json document = session_json(s);
   json_bool(&document, "ok", ok);
   json_array(&document, "outputs");
-  for (int32_t i = 0; i < s->outputs.count; i++) {
+  for (int32_t i = 0; i < s->outputs.count; i++)
     print_verdict(&document, &s->outputs.infos[i], &verdicts[i]);
-    worst = fmax(worst, verdicts[i].found.max_abs_error);
-  }
   json_end(&document);
-  json_number(&document, "max_abs_error", worst);
+  json_number(&document, "max_abs_error", worst_error(s, verdicts));
   json_close(&document);
 }
 
@@ -126,7 +131,7 @@ static void print_text(const session *s, const verdict *verdicts) {
   for (int32_t i = 0; i < s->outputs.count; i++) {
     const verdict *v = &verdicts[i];
     printf("%s %s: max abs error %g, max rel error %g (allowed %g + %g * |expected|)\n",
-           passes(v) ? "ok   " : "WRONG", s->outputs.infos[i].name, v->found.max_abs_error,
+           passes(v) ? "ok   " : "WRONG", s->outputs.infos[i].file, v->found.max_abs_error,
            v->found.max_rel_error, v->allowed.absolute, v->allowed.relative);
   }
 }

@@ -7,7 +7,9 @@
 static void print_tensors(const char *title, const tensors *all) {
   for (int32_t i = 0; i < all->count; i++) {
     const bw_tensor_info *info = &all->infos[i];
-    printf("%s %s (%s.npy): %s [", title, info->name, info->file, dtype_name(info->dtype));
+    printf("%s ", title);
+    json_quote(stdout, info->name);
+    printf(" (%s.npy): %s [", info->file, dtype_name(info->dtype));
     for (int32_t j = 0; j < info->ndim; j++)
       printf(j ? ", %" PRId64 : "%" PRId64, info->shape[j]);
     printf("]\n");

@@ -112,6 +112,14 @@ typedef struct pinning {
   int32_t cores[THREAD_LIMIT], count;
 } pinning;
 
+static bool is(const char *option, const char *name, const char *value) {
+  if (strcmp(option, name) != 0)
+    return false;
+  if (value == NULL)
+    fail(EXIT_USAGE, "%s needs a value", name);
+  return true;
+}
+
 /* Store the value of an option that has one; false for an unknown option. */
 static bool parse_valued(options *o, pinning *pins, const char *option, const char *value) {
   const struct {
@@ -123,20 +131,20 @@ static bool parse_valued(options *o, pinning *pins, const char *option, const ch
                {"--library", &o->library},
                {"--weights", &o->weights}};
   for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
-    if (strcmp(option, TEXTS[i].name) == 0) {
+    if (is(option, TEXTS[i].name, value)) {
       *TEXTS[i].text = value;
       return true;
     }
   }
-  if (strcmp(option, "--threads") == 0)
+  if (is(option, "--threads", value))
     o->threads = parse_count(option, value, 0, THREAD_LIMIT);
-  else if (strcmp(option, "--warmup") == 0)
+  else if (is(option, "--warmup", value))
     o->warmup = parse_count(option, value, 0, RUNS_LIMIT);
-  else if (strcmp(option, "--runs") == 0)
+  else if (is(option, "--runs", value))
     o->runs = parse_count(option, value, 1, RUNS_LIMIT);
-  else if (strcmp(option, "--min-seconds") == 0)
+  else if (is(option, "--min-seconds", value))
     o->min_seconds = parse_seconds(option, value);
-  else if (strcmp(option, "--cores") == 0)
+  else if (is(option, "--cores", value))
     pins->count = parse_cores(value, pins->cores);
   else
     return false;
@@ -185,14 +193,12 @@ options options_parse(int argc, char **argv) {
     fputs(USAGE, stdout);
     exit(EXIT_OK);
   }
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1; i < argc; i++) { /* argv[argc] is NULL */
     if (parse_flag(&o, argv[i]))
       continue;
-    const char *value = i + 1 < argc ? argv[i + 1] : "";
-    if (!parse_valued(&o, &pins, argv[i], value))
+    if (!parse_valued(&o, &pins, argv[i], argv[i + 1]))
       fail(EXIT_USAGE, "unknown option '%s'; --help lists them", argv[i]);
-    if (i++ + 1 == argc)
-      fail(EXIT_USAGE, "%s needs a value", argv[i - 1]);
+    i++;
   }
   settle_mode(&o);
   settle_cores(&o, &pins);

@@ -28,5 +28,5 @@ int main(int argc, char **argv) {
   session_close(&s);
   if (fflush(stdout) != 0 || ferror(stdout))
     fail(EXIT_RUN, "cannot write to standard output; %s", strerror(errno));
-  return code;
+  return (int)code;
 }

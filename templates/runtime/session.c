@@ -31,11 +31,11 @@ static void create(session *s) {
 session session_open(options asked) {
   session s = {.options = asked};
   s.bundle = asked.bundle ? path_format("%s", asked.bundle) : path_of_bundle();
-  const double start = stats_now_us();
+  const uint64_t start_ns = stats_now_ns();
   api_load(&s.api, s.bundle, asked.library);
   check_abi(&s.api);
   create(&s);
-  s.init_us = stats_now_us() - start;
+  s.init_us = stats_us_since(start_ns);
   s.inputs = tensors_create(s.model, s.api.bw_input_count, s.api.bw_input_info);
   s.outputs = tensors_create(s.model, s.api.bw_output_count, s.api.bw_output_info);
   return s;

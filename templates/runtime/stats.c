@@ -10,11 +10,13 @@
 #include <sys/time.h>
 #include <time.h>
 
-double stats_now_us(void) {
+uint64_t stats_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
+
+double stats_us_since(uint64_t start_ns) { return (double)(stats_now_ns() - start_ns) / 1e3; }
 
 void samples_add(samples *all, double value) {
   if (all->count == all->room) {

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-double stats_now_us(void); /* monotonic */
+uint64_t stats_now_ns(void); /* monotonic */
+double stats_us_since(uint64_t start_ns);
 
 /* Samples in the order they came; all zeros is empty. */
 typedef struct samples {

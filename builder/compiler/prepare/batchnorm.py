@@ -1,4 +1,4 @@
-"""Batch normalisation with constant statistics is a scale and a shift; most of it vanishes into weights."""
+"""Batch normalisation with constant statistics: a scale and a shift, most often in weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def fold_batchnorm(skeleton: Skeleton) -> None:
             nodes.append(node)
             continue
         producer = producers.get(node.input[0])
-        if producer is not None and consumers[node.input[0]] == 1:
-            if _fold_into_conv(skeleton, producer, node, *affine):
-                continue
+        sole = producer is not None and consumers[node.input[0]] == 1
+        if sole and _fold_into_conv(skeleton, producer, node, *affine):
+            continue
         nodes.extend(_mul_add(skeleton, node, *affine))
     del graph.node[:]
     graph.node.extend(nodes)
@@ -57,11 +57,15 @@ def _affine(skeleton: Skeleton, node: onnx.NodeProto) -> tuple[Vector, Vector] |
 
 
 def _fold_into_conv(
-    skeleton: Skeleton, conv: onnx.NodeProto, node: onnx.NodeProto, scale: Vector, shift: Vector
+    skeleton: Skeleton,
+    conv: onnx.NodeProto | None,
+    node: onnx.NodeProto,
+    scale: Vector,
+    shift: Vector,
 ) -> bool:
     """Rewrite ``conv`` so that it also normalises; False where it cannot."""
-    weight = skeleton.value(conv.input[1]) if conv.op_type == "Conv" else None
-    if weight is None:
+    weight = skeleton.value(conv.input[1]) if conv and conv.op_type == "Conv" else None
+    if conv is None or weight is None:
         return False
     bias: Any = np.zeros(len(scale))
     if len(conv.input) > 2 and conv.input[2]:

@@ -19,12 +19,10 @@ from builder.model.tensor import TensorSpec
 Arrays = dict[str, npt.NDArray[Any]]
 
 TOKEN_LIMIT = 8
-"""Seeded integers stay below this unless the graph shows a table they index: small enough for any."""
+"""Seeded integers stay below this unless the graph shows a table they index."""
 
 
-def seeded_inputs(
-    specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: int
-) -> Arrays:
+def seeded_inputs(specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: int) -> Arrays:
     """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits."""
     generator = np.random.default_rng(seed)
     return {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
@@ -42,7 +40,7 @@ def _random(
 
 
 def index_limits(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Return, for inputs that index a table through Gather, how many rows the smallest table has."""
+    """Return, for inputs that index tables through Gather, the rows of the smallest table."""
     source = {value.name: value.name for value in graph.input}
     limits: dict[str, int] = {}
     for node in graph.node:

@@ -81,9 +81,7 @@ def _spec(value: onnx.ValueInfoProto, taken: set[str]) -> TensorSpec:
     if dtype not in DATA_TYPES:
         raise _not_a_tensor(value, f"{dtype} elements")
     shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-    return TensorSpec(
-        name=value.name, file=file_stem(value.name, taken), dtype=dtype, shape=shape
-    )
+    return TensorSpec(name=value.name, file=file_stem(value.name, taken), dtype=dtype, shape=shape)
 
 
 def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:
@@ -117,5 +115,5 @@ def _write_check(
 
 
 def _storable(array: Any) -> Any:
-    """Return what .npy can hold: numpy's format has no bfloat16, so its bits are stored as uint16."""
+    """Return what .npy can hold: the format has no bfloat16, so its bits stand as uint16."""
     return array.view(np.uint16) if array.dtype.name == "bfloat16" else np.asarray(array, order="C")

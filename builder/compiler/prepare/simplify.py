@@ -10,7 +10,7 @@ from builder.compiler.prepare.skeleton import Skeleton
 from builder.errors import ModelRefused
 
 OLDEST_OPSET = 13
-"""Older operator sets spell Slice, Clip, Squeeze… with attributes that the importer does not read."""
+"""Older ones spell Slice, Clip, Squeeze… with attributes that the importer does not read."""
 
 
 def upgrade_opset(skeleton: Skeleton) -> None:
@@ -60,7 +60,7 @@ def constants_to_initialisers(skeleton: Skeleton) -> None:
 
 
 def infer_shapes(skeleton: Skeleton) -> None:
-    """Annotate every value with its shape. Raises ``ModelRefused`` where an output's depends on data."""
+    """Annotate every value with its shape; one that depends on data is ``ModelRefused``."""
     try:
         inferred = onnx.shape_inference.infer_shapes(
             skeleton.model, check_type=True, strict_mode=True, data_prop=True
@@ -74,9 +74,11 @@ def infer_shapes(skeleton: Skeleton) -> None:
     skeleton.model = inferred
     for output in inferred.graph.output:
         tensor = output.type.tensor_type
-        if not tensor.HasField("shape") or any(not d.HasField("dim_value") for d in tensor.shape.dim):
+        if not tensor.HasField("shape") or any(
+            not d.HasField("dim_value") for d in tensor.shape.dim
+        ):
             raise ModelRefused(
                 f"the shape of output {output.name!r} depends on the data",
                 reason="dynamic-output",
-                remedy="a static plan needs outputs of fixed shape; move that step out of the model",
+                remedy="a plan needs outputs of fixed shape; move that step out of the model",
             )

@@ -41,7 +41,7 @@ class Skeleton:
             return read_span(self.writer.path, self.spans[name])
         for tensor in self.model.graph.initializer:
             if tensor.name == name:
-                return numpy_helper.to_array(tensor)
+                return np.asarray(numpy_helper.to_array(tensor))
         return None
 
     def set_value(self, name: str, value: npt.NDArray[Any]) -> None:
@@ -97,7 +97,7 @@ def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
     """
     try:
         if tensor.data_location != TensorProto.EXTERNAL:
-            return numpy_helper.to_array(tensor)
+            return np.asarray(numpy_helper.to_array(tensor))
         info = onnx.external_data_helper.ExternalDataInfo(tensor)
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         span = Span(

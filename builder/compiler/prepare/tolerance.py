@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """A value v is right where ``|v - e| <= absolute + relative * |e|``; zero for both means equal."""
+    """A value v is right where ``|v - e| <= absolute + relative * |e|``; two zeros mean equal."""
 
     absolute: float
     relative: float
@@ -25,8 +25,8 @@ def tolerance(expected: npt.NDArray[Any]) -> Tolerance:
     """Return the tolerance of one output.
 
     Sums are reordered, so errors are proportional to the size of the terms, not of the sum: small
-    values next to large ones get slack in proportion to the output's largest finite value, at least 1.
-    Integers and booleans must be equal.
+    values next to large ones get slack in proportion to the output's largest finite value, at least
+    1. Integers and booleans must be equal.
     """
     name = expected.dtype.name
     if name not in _RELATIVE:

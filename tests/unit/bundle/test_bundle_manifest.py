@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.bundle.contents import FileFact
@@ -44,6 +44,7 @@ def manifest_of(name: str) -> Manifest:
     )
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None)))
 def test_a_manifest_survives_its_text_whatever_the_names(name: str) -> None:
     text = dump_manifest(manifest_of(name))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.bundle.names import LONGEST_STEM, file_stem
@@ -33,6 +33,7 @@ def test_a_name_stays_recognisable(name: str, stem: str) -> None:
     assert file_stem(name, set()) == stem
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_any_name_becomes_a_plain_file_name(name: str) -> None:
     stem = file_stem(name, set())
@@ -41,6 +42,7 @@ def test_any_name_becomes_a_plain_file_name(name: str) -> None:
     assert not re.search(r"%(?![0-9A-F]{2})", stem)
 
 
+@settings(deadline=None)
 @given(st.lists(any_text | st.sampled_from(["a", "A", "a-", "x" * 101, "X" * 101])))
 def test_stems_of_one_model_differ_on_any_disk(names: list[str]) -> None:
     taken: set[str] = set()
@@ -49,6 +51,7 @@ def test_stems_of_one_model_differ_on_any_disk(names: list[str]) -> None:
     assert taken == set(stems)
 
 
+@settings(deadline=None)
 @given(st.lists(any_text, unique=True))
 def test_stems_depend_on_the_names_alone(names: list[str]) -> None:
     first: set[str] = set()

@@ -42,7 +42,7 @@ def conv_bn_relu(channels: int = 8) -> onnx.ModelProto:
     def values(*shape: int) -> npt.NDArray[np.float32]:
         return rng.standard_normal(shape).astype(np.float32)
 
-    weights = {
+    weights: dict[str, npt.NDArray[Any]] = {
         "w": values(channels, 3, 3, 3),
         "gamma": values(channels),
         "beta": values(channels),

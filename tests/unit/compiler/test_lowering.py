@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from builder.compiler.pipeline import read_signature
 from builder.compiler.plan import Place, StaticPlan
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.weights import WeightsWriter
-from builder.errors import ModelRefused
+from builder.errors import ModelRefused, UsageError
 from builder.model.target import Cpu, Libc, Platform
 from tests.unit.compiler.models import conv_bn_relu, model
 
@@ -29,16 +30,14 @@ def planned(tmp_path: Path, made: onnx.ModelProto) -> StaticPlan:
     prepare(source, shapes={}, given=None, seed=0, output=folder, log=lambda _: None)
     prepared = importing.read_prepared(folder)
     names = [importing.node_name(i, node) for i, node in enumerate(prepared.graph.node)]
-    facts = passes.Facts(
-        platform=PLATFORM, cpu=CPU, target=codegen.llvm_target(PLATFORM, CPU)
-    )
+    facts = passes.Facts(platform=PLATFORM, cpu=CPU, target=codegen.llvm_target(PLATFORM, CPU))
     mod = passes.run(importing.import_model(prepared, folder), facts, lambda _: None)
     with WeightsWriter(tmp_path / "weights.bin") as weights:
         return lowering.lower(mod, read_signature(folder), names, weights)
 
 
 def chain(*operators: str, repeat: int = 1) -> onnx.ModelProto:
-    """Return x -> MatMul -> operators... with a MatMul between any two, so that nothing fuses away."""
+    """Return x -> MatMul -> operator -> MatMul -> ...: the MatMuls keep them apart."""
     nodes, last = [], "x"
     weights = {}
     for number in range(repeat):
@@ -134,3 +133,9 @@ def test_every_unsupported_operator_is_named_at_once(tmp_path: Path) -> None:
         planned(tmp_path, made)
     assert caught.value.reason == "unsupported-operator"
     assert [entry["node"] for entry in caught.value.details["nodes"]] == ["first", "second"]
+
+
+def test_a_cpu_that_llvm_does_not_know_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        codegen.llvm_target(PLATFORM, dataclasses.replace(CPU, mcpu="skylake-avx51"))
+    assert caught.value.reason == "unknown-mcpu"

@@ -19,12 +19,15 @@ from tests.unit.compiler.models import conv_bn_relu, model
 
 
 def prepared(
-    tmp_path: Path, made: onnx.ModelProto, given: Path | None = None, **shapes: tuple[int, ...]
+    tmp_path: Path,
+    made: onnx.ModelProto,
+    given: Path | None = None,
+    shapes: dict[str, tuple[int, ...]] | None = None,
 ) -> Path:
     source, output = tmp_path / "source.onnx", tmp_path / "out"
     onnx.save(made, source)
     output.mkdir()
-    prepare(source, shapes=shapes, given=given, seed=0, output=output, log=lambda _: None)
+    prepare(source, shapes=shapes or {}, given=given, seed=0, output=output, log=lambda _: None)
     return output
 
 
@@ -130,7 +133,7 @@ def dynamic() -> onnx.ModelProto:
 
 
 def test_one_shape_binds_its_symbols_everywhere(tmp_path: Path) -> None:
-    folder = prepared(tmp_path, dynamic(), x=(3, 4))
+    folder = prepared(tmp_path, dynamic(), shapes={"x": (3, 4)})
     assert np.load(folder / "check/expected/z.npy").shape == (3, 4)
 
 
@@ -148,7 +151,7 @@ def test_shapes_that_cannot_be(
     tmp_path: Path, shapes: dict[str, tuple[int, ...]], reason: str, kind: type[BoardwrightError]
 ) -> None:
     with pytest.raises(kind) as caught:
-        prepared(tmp_path, dynamic(), **shapes)
+        prepared(tmp_path, dynamic(), shapes=shapes)
     assert caught.value.reason == reason
 
 

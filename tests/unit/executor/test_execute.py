@@ -139,6 +139,7 @@ def test_what_lies_in_the_output_already_is_not_looked_up(bench: Bench) -> None:
     bench.store.lookups.clear()
     receipts = execute(made(), bench.world(), jobs=2)
     assert [receipt.cache for receipt in receipts] == ["hit", "hit"]
+    assert bench.publisher.published == {r.target: r for r in receipts}
     assert bench.store.lookups == []
 
 
@@ -282,11 +283,11 @@ def test_a_full_disk_is_a_failed_build(bench: Bench) -> None:
 
 def test_an_output_folder_that_cannot_be_written_fails_the_target(bench: Bench) -> None:
     class ReadOnly(FakePublisher):
-        def publish(self, receipt: Receipt, assembled: Path) -> None:
+        def publish(self, receipt: Receipt, assembled: Path) -> Path:
             raise PermissionError(errno.EACCES, "Permission denied", "/dist")
 
-        def publish_failure(self, receipt: Receipt) -> None:
-            self.publish(receipt, Path("/dist"))
+        def publish_failure(self, receipt: Receipt) -> Path:
+            raise PermissionError(errno.EACCES, "Permission denied", "/dist")
 
     bench.publisher = ReadOnly()
     [receipt] = execute(made(NANO), bench.world(), jobs=1)

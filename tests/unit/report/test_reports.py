@@ -109,5 +109,3 @@ def test_the_terminal_shows_the_table_and_no_stranger_steers_it() -> None:
     assert "612 KiB" in shown
     assert "[red]tool says" in shown
     assert "\x1b]0;" not in shown
-
-

@@ -185,7 +185,7 @@ class Model:
     def _kernel(self, index: int) -> KernelTime:
         info = _abi.KernelInfo()
         self._check(self._library.bw_kernel_get(self._handle, index, byref(info)))
-        nodes = tuple(_abi.text(info.nodes).split("\n"))
+        nodes = tuple(filter(None, _abi.text(info.nodes).split("\n")))
         return KernelTime(_abi.text(info.name), nodes, int(info.calls), int(info.total_ns))
 
     def _open(self) -> c_void_p:

@@ -1,0 +1,142 @@
+"""Where the payload runs: Docker or this Python environment, chosen and wired."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from builder import __version__
+from builder.cli.environment import Environment
+from builder.cli.installation import installed, pinned
+from builder.effects.docker_endpoint import engine_answers
+from builder.effects.package_files import templates_root
+from builder.errors import UsageError
+from builder.model.target import Target
+from builder.model.toolchain import ImageToolchain, LocalToolchain, Toolchain
+from builder.planning import ToolchainOf
+from builder.ports import Workshop
+
+Choice = Literal["auto", "docker", "local"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchains:
+    """The toolchain of each target, the workshop of each toolchain, the versions they work with."""
+
+    of: ToolchainOf
+    workshop: Callable[[Toolchain], Workshop]
+    versions: tuple[tuple[str, str], ...]
+
+
+def choose(choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Toolchains:
+    """Return what ``--toolchain`` asks for; ``auto`` is Docker where an engine answers.
+
+    Raises ``UsageError`` ``missing-package`` where a local build lacks what it imports.
+    """
+    in_docker = choice == "docker" or (choice == "auto" and engine_answers(environment.variables))
+    return _docker(targets, environment) if in_docker else _local(environment)
+
+
+def _local(environment: Environment) -> Toolchains:
+    versions = installed(pinned())
+    missing = sorted(pinned().keys() - versions)
+    if missing:
+        raise UsageError(
+            f"this Python environment lacks {', '.join(missing)}",
+            reason="missing-package",
+            where=sys.prefix,
+            remedy="see what mends it: boardwright doctor",
+        )
+    toolchain = LocalToolchain(versions=tuple(sorted(versions.items())))
+    return Toolchains(
+        of=lambda _: toolchain,
+        workshop=_once(lambda: _local_workshop(environment)),
+        versions=_with_own(versions),
+    )
+
+
+def _local_workshop(environment: Environment) -> Workshop:
+    from builder.effects.local_workshop import LocalWorkshop
+
+    return LocalWorkshop(sys.executable, environment.cache_root, environment.variables)
+
+
+def _once(make: Callable[[], Workshop]) -> Callable[[Toolchain], Workshop]:
+    """Make the workshop when the first step has to run: a no-op build imports and connects nothing."""
+    making, made = threading.Lock(), list[Workshop]()
+
+    def workshop(_: Toolchain) -> Workshop:
+        with making:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return workshop
+
+
+def _docker(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
+    common_base = environment.base_image or targets[0].toolchain.image
+    certificates = _extra_certificates(environment)
+
+    @cache
+    def image_of(target: Target | None) -> ImageToolchain:
+        from builder.toolchain.image import ImageRecipe, render_image
+        from builder.toolchain.zig import zig_target
+
+        recipe = ImageRecipe(
+            base_image=environment.base_image or target.toolchain.image if target else common_base,
+            packages=target.toolchain.packages if target else (),
+            requirements=_requirements(),
+            ca_certificates=certificates,
+            zig_target=zig_target(target.platform) if target else None,
+        )
+        return render_image(recipe, templates_root())
+
+    return Toolchains(
+        of=image_of,
+        workshop=_once(lambda: _docker_workshop(environment)),
+        versions=_with_own(pinned()),
+    )
+
+
+def _docker_workshop(environment: Environment) -> Workshop:
+    from builder.effects.docker_engine import connect
+    from builder.effects.docker_images import Images
+    from builder.effects.docker_workshop import DockerWorkshop
+    from builder.toolchain.image import build_arguments
+
+    images = Images(
+        engine=connect(environment.variables),
+        locks=environment.cache_root / "locks",
+        build_arguments=build_arguments(environment.variables),
+    )
+    return DockerWorkshop(images=images)
+
+
+def _requirements() -> str:
+    return (templates_root() / "toolchain" / "requirements.lock").read_text(encoding="utf-8")
+
+
+def _extra_certificates(environment: Environment) -> str | None:
+    file = environment.variables.get("PIP_CERT") or environment.variables.get("SSL_CERT_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="ascii", errors="ignore")
+    except OSError as error:
+        raise UsageError(
+            "cannot read the extra CA certificates",
+            reason="unreadable-certificates",
+            where=file,
+            why=error.strerror,
+            remedy="correct or unset PIP_CERT and SSL_CERT_FILE",
+        ) from None
+
+
+def _with_own(versions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return (("boardwright", __version__), *sorted(versions.items()))

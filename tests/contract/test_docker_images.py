@@ -1,0 +1,183 @@
+"""An image is built once, or the reason why it cannot be is said."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.effects.docker_engine import DockerEngine, connect
+from builder.effects.docker_images import Images
+from builder.errors import BoardwrightError, BuildFailed, Interrupted, UsageError
+from builder.model.toolchain import ContextFile, ImageToolchain
+from builder.toolchain.image import image_tag
+from tests.contract.docker_fixtures import BASE_IMAGE, Link, an_engine
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def engine() -> DockerEngine:
+    return an_engine()
+
+
+@pytest.fixture
+def images(engine: DockerEngine, tmp_path: Path) -> Images:
+    return Images(engine=engine, locks=tmp_path / "locks", build_arguments={})
+
+
+@pytest.fixture
+def link(tmp_path: Path, engine: DockerEngine) -> Iterator[Link]:
+    if engine.endpoint.url != "unix:///var/run/docker.sock":
+        pytest.skip("only the local socket is put behind a link that can be cut")
+    made = Link(tmp_path / "link.sock")
+    yield made
+    made.cut()
+
+
+def a_new_image(*instructions: str) -> ImageToolchain:
+    """Return an image that no engine has yet."""
+    text = "\n".join((f"FROM {BASE_IMAGE} AS python", f"LABEL test={uuid.uuid4()}", *instructions))
+    return ImageToolchain(dockerfile=text + "\n", context=())
+
+
+def ensure(images: Images, toolchain: ImageToolchain, cancel: threading.Event | None = None) -> str:
+    return images.ensure(toolchain, log=lambda _: None, cancel=cancel or threading.Event())
+
+
+def test_it_is_built_once_and_found_after(images: Images, engine: DockerEngine) -> None:
+    file = ContextFile(path="folder/hello", text="from the context")
+    toolchain = ImageToolchain(
+        dockerfile=a_new_image("COPY folder/hello /hello", "RUN cat /hello").dockerfile,
+        context=(file,),
+    )
+    lines: list[str] = []
+    built = images.ensure(toolchain, log=lines.append, cancel=threading.Event())
+    assert "from the context" in lines
+    lines.clear()
+    assert images.ensure(toolchain, log=lines.append, cancel=threading.Event()) == built
+    assert lines == []
+    remove(engine, toolchain)
+
+
+def test_an_image_of_that_name_made_by_others_is_not_taken(
+    images: Images, engine: DockerEngine
+) -> None:
+    toolchain = a_new_image()
+    repository, _, tag = image_tag(toolchain).partition(":")
+    with engine.client() as client:
+        client.tag(BASE_IMAGE, repository, tag)
+        base = client.inspect_image(BASE_IMAGE)["Id"]
+    assert ensure(images, toolchain) != base
+    remove(engine, toolchain)
+
+
+def test_two_that_want_it_build_it_once(engine: DockerEngine, tmp_path: Path) -> None:
+    toolchain, lines = a_new_image("RUN sleep 2"), list[str]()
+
+    def want() -> None:
+        images = Images(engine=engine, locks=tmp_path / "locks", build_arguments={})
+        images.ensure(toolchain, log=lines.append, cancel=threading.Event())
+
+    threads = [threading.Thread(target=want) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len([line for line in lines if line.startswith("building")]) == 1
+    remove(engine, toolchain)
+
+
+def test_a_build_that_fails_names_its_instruction(images: Images) -> None:
+    toolchain = a_new_image("RUN echo some words && false")
+    with pytest.raises(BuildFailed) as caught:
+        ensure(images, toolchain)
+    assert caught.value.reason == "image-build-failed"
+    assert caught.value.where == "RUN echo some words && false"
+    assert "some words" in caught.value.details["log"]
+
+
+def test_a_dockerfile_that_is_none_is_a_failed_build(images: Images) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        ensure(images, a_new_image("NONSENSE"))
+    assert caught.value.reason in {"image-build-failed", "engine-refused"}
+
+
+def test_a_local_base_that_is_missing_is_not_pulled(images: Images) -> None:
+    toolchain = ImageToolchain(dockerfile="FROM boardwright/absent AS python\n", context=())
+    with pytest.raises(UsageError) as caught:
+        ensure(images, toolchain)
+    assert caught.value.reason == "base-image-missing"
+
+
+def test_a_base_that_cannot_be_pulled_is_said_to_be(images: Images) -> None:
+    name = "127.0.0.1:9/absent@sha256:" + "0" * 64
+    with pytest.raises(BuildFailed) as caught:
+        ensure(images, ImageToolchain(dockerfile=f"FROM {name} AS python\n", context=()))
+    assert caught.value.reason == "base-image-unavailable"
+
+
+def test_cancelling_ends_the_build_on_the_engine(images: Images, engine: DockerEngine) -> None:
+    toolchain, cancel = a_new_image("RUN sleep 600"), threading.Event()
+    before = running(engine)
+    failures: list[BoardwrightError] = []
+    building = start(images, toolchain, failures, cancel)
+    while running(engine) <= before:
+        time.sleep(0.1)
+    began_s = time.monotonic()
+    cancel.set()
+    building.join(30)
+    assert time.monotonic() - began_s < 2.0
+    assert isinstance(failures[0], Interrupted)
+    deadline_s = time.monotonic() + 20
+    while running(engine) > before and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert running(engine) == before
+
+
+@pytest.mark.parametrize("how", ["cut", "freeze"])
+def test_an_engine_lost_while_building_is_a_failure_not_a_hang(
+    engine: DockerEngine, tmp_path: Path, link: Link, how: str
+) -> None:
+    images = Images(
+        engine=connect({"DOCKER_HOST": link.url}), locks=tmp_path / "locks", build_arguments={}
+    )
+    before = running(engine)
+    failures: list[BoardwrightError] = []
+    building = start(images, a_new_image("RUN sleep 30"), failures, threading.Event())
+    while running(engine) <= before:
+        time.sleep(0.1)
+    getattr(link, how)()
+    building.join(30)
+    assert isinstance(failures[0], BuildFailed)
+    assert failures[0].reason == "engine-lost"
+
+
+def start(
+    images: Images,
+    toolchain: ImageToolchain,
+    failures: list[BoardwrightError],
+    cancel: threading.Event,
+) -> threading.Thread:
+    def build() -> None:
+        with pytest.raises(BoardwrightError) as caught:
+            ensure(images, toolchain, cancel)
+        failures.append(caught.value)
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    return thread
+
+
+def running(engine: DockerEngine) -> int:
+    with engine.client() as client:
+        return len(client.containers())
+
+
+def remove(engine: DockerEngine, toolchain: ImageToolchain) -> None:
+    with engine.client() as client:
+        client.remove_image(image_tag(toolchain), force=True)
