@@ -12,10 +12,10 @@ import click
 from builder import __version__
 from builder.cli.failure import as_failure, tell
 
-_VERBS = {
-    "init": "Write boardwright.yaml for a model.",
-    "build": "Build a model for one or more targets.",
-    "run": "Run a bundle here, natively or under qemu.",
+VERBS = {
+    "init": "Write boardwright.yaml for MODEL in this folder.",
+    "build": "Build MODEL for one or more targets.",
+    "run": "Run BUNDLE here, natively or under qemu.",
     "targets": "List, show and check targets.",
     "cache": "Show or trim the build cache.",
     "doctor": "Say what is installed, what is missing and what mends it.",
@@ -29,10 +29,10 @@ class _Verbs(click.Group):
     """A group that imports a verb's module only to run it: ``--help`` must not cost a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_VERBS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _VERBS:
+        if cmd_name not in VERBS:
             return None
         command = import_module(f"builder.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
@@ -40,7 +40,7 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
-            formatter.write_dl(list(_VERBS.items()))
+            formatter.write_dl(list(VERBS.items()))
 
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,14 +54,23 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _never_fail_to_print()
     try:
-        code = boardwright.main(arguments, prog_name="boardwright", standalone_mode=False)
+        code = _invoke(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence_stdout()
         return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         return tell(as_failure(error), as_json=_wants_json(arguments), debug=_debugging())
-    return code if isinstance(code, int) else 0
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    # Not ``boardwright.main``: it exits by itself when the reader of its output has gone.
+    try:
+        with boardwright.make_context("boardwright", arguments) as context:
+            return boardwright.invoke(context) or 0
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -127,7 +127,7 @@ def build(flags: Flags, environment: Environment) -> int:
     report = choose_report(as_json=flags.as_json, verbose=flags.verbose, plain=environment.plain)
     jobs = flags.jobs or request.machine.cores
     receipts = _execute(made, tools, settings.out, report, fresh=flags.no_cache, jobs=jobs)
-    return _exit_code(receipts, as_json=flags.as_json)
+    return exit_code(receipts, as_json=flags.as_json)
 
 
 def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
@@ -217,9 +217,11 @@ def _cancelled_by_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _exit_code(receipts: Sequence[Receipt], *, as_json: bool) -> int:
-    lost = [BoardwrightError.from_json(receipt.error) for receipt in receipts if receipt.error]
+def exit_code(receipts: Sequence[Receipt], *, as_json: bool) -> int:
+    """Say each failure once, unless the JSON document has said it; return the first one's code."""
+    failures = [BoardwrightError.from_json(receipt.error) for receipt in receipts if receipt.error]
     if not as_json:
-        for line in dict.fromkeys(lost):
-            say(line)
-    return lost[0].exit_code if lost else 0
+        # A shared step that failed has failed every target: once is enough to say so.
+        for failure in {str(failure): failure for failure in failures}.values():
+            say(failure)
+    return failures[0].exit_code if failures else 0

@@ -27,9 +27,10 @@ _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(bundle: Path, target_folders: tuple[Path, ...], arguments: tuple[str, ...]) -> None:
-    """Run BUNDLE's bin/run with ARGUMENTS: --check, --bench, --inputs DIR --outputs DIR, …
+    """Run BUNDLE here, natively or under qemu.
 
-    BUNDLE is a bundle's folder, or the folder of a target below the output folder.
+    BUNDLE is a bundle's folder, or that of a target below the output folder. ARGUMENTS are those
+    of its bin/run: --check, --bench, --profile, --info, --inputs DIR --outputs DIR, ….
     """
     folder = find_bundle(bundle)
     target = load(read_matrix(target_folders), read_manifest(folder).target)

@@ -67,7 +67,7 @@ def _local_workshop(environment: Environment) -> Workshop:
 
 
 def _once(make: Callable[[], Workshop]) -> Callable[[Toolchain], Workshop]:
-    """Make the workshop when the first step has to run: a no-op build imports and connects nothing."""
+    """Make the workshop when the first step has to run: a no-op build connects to nothing."""
     making, made = threading.Lock(), list[Workshop]()
 
     def workshop(_: Toolchain) -> Workshop:

@@ -88,8 +88,7 @@ class _Program:
         for binding in provenance.bindings(main):
             self._values[binding.var] = self._value(binding.value, binding.var)
         result = self._value(main.body.body, None)
-        self.outputs = result if isinstance(result, tuple) else (result,)  # type:
-        ignore[assignment]
+        self.outputs = _tensors(result if isinstance(result, tuple) else (result,))
 
     def _value(self, value: relax.Expr, var: relax.Var | None) -> Value:
         match value:
@@ -128,7 +127,7 @@ class _Program:
             _Call(
                 kernel=value.args[0].name_hint,
                 nodes=provenance.nodes_of(var) if var is not None else (),
-                tensors=(*operands, *results),  # type: ignore[arg-type]
+                tensors=_tensors((*operands, *results)),
             )
         )
         return results if many else results[0]
@@ -155,6 +154,12 @@ class _Program:
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _RESHAPE = tvm.ir.Op.get("relax.reshape")
+
+
+def _tensors(values: Sequence[Value]) -> tuple[Tensor, ...]:
+    """Narrow values that call_tir and a model's outputs only ever have as plain tensors."""
+    assert all(isinstance(value, Tensor) for value in values)
+    return tuple(value for value in values if isinstance(value, Tensor))
 
 
 def _typed(value: relax.Expr) -> tuple[tuple[int, ...], str]:

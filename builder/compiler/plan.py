@@ -60,7 +60,7 @@ DATA_TYPES: dict[str, DataType] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A dense row-major tensor at ``offset`` bytes of a place (``index``: which input or output)."""
+    """A dense row-major tensor at ``offset`` bytes of a place; ``index`` picks input or output."""
 
     place: Place
     index: int

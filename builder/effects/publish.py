@@ -102,7 +102,8 @@ class Publisher:
 
     def _place(self, model: str, target: str) -> Path:
         for name in (model, target):
-            if name.startswith(".") or not name.isprintable() or name != Path(name).name:
+            plain = name and name.isprintable() and name == Path(name).name
+            if not plain or name.startswith("."):
                 raise UsageError(
                     f"{name!r} cannot name a folder",
                     reason="unsafe-name",

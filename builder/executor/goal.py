@@ -32,7 +32,7 @@ def wrong_numbers(target: str, verification: Verification) -> IntegrityError:
         where=worst.name,
         why=f"{len(wrong)} of {len(verification.outputs)} outputs differ from ONNX Runtime's",
         state="no bundle was published",
-        remedy="see which kernels the output comes from with: bin/run --profile",
+        remedy="see whether another target has it too: boardwright build --target x86_64-linux",
         details={"wrong_outputs": [output.name for output in wrong]},
     )
 

@@ -57,6 +57,8 @@ def assemble(
 ) -> None:
     """Fill ``output`` with the artifact that ``builder.steps.Assemble`` describes."""
     compiled = inputs["compiled"]
+    # Before the link hides it: lld takes soft-float kernels without a word.
+    audit.audit(compiled / "kernels.o", policy_for(step.target.platform, "object"))
     linked = _link(step, inputs, templates, scratch, zig)
     facts = _audit(step.target.platform, linked)
     plan = json.loads((compiled / "plan.json").read_text(encoding="utf-8"))

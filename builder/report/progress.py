@@ -18,6 +18,7 @@ from builder.model.event import (
     Started,
     StepRef,
 )
+from builder.model.receipt import Receipt
 
 _DOING = {
     "Prepare": "preparing the model",
@@ -30,12 +31,16 @@ _DOING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One target. ``doing`` names its running steps; ``log`` is the last line a tool wrote."""
+    """One target. ``doing`` names its running steps, ``log`` is the last line a tool wrote.
+
+    ``seconds`` is how long the target took, None before its end.
+    """
 
     target: str
     state: Literal["waiting", "running", "ok", "failed"]
     doing: str
     log: str
+    seconds: float | None
 
 
 class Progress:
@@ -45,7 +50,7 @@ class Progress:
         self._targets: tuple[str, ...] = ()
         self._running: dict[str, StepRef] = {}
         self._log: dict[str, str] = {}
-        self._ended: dict[str, Literal["ok", "failed"]] = {}
+        self._ended: dict[str, Receipt] = {}
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
@@ -59,7 +64,7 @@ class Progress:
             case Ran() | Failed():
                 self._running.pop(event.step.key, None)
             case Published() | Lost():
-                self._ended[event.receipt.target] = event.receipt.status
+                self._ended[event.receipt.target] = event.receipt
             case Hit() | Finished():
                 pass
             case _:
@@ -74,9 +79,10 @@ class Progress:
         ended = self._ended.get(target)
         return Row(
             target=target,
-            state=ended or ("running" if running else "waiting"),
+            state=ended.status if ended else "running" if running else "waiting",
             doing="" if ended else ", ".join(describe(step.kind) for step in running),
             log="" if ended or not running else self._log.get(running[-1].key, ""),
+            seconds=ended.seconds if ended else None,
         )
 
 

@@ -63,11 +63,15 @@ class TerminalReport:
                 pass
 
     def _draw(self) -> Table:
+        elapsed_s = self._clock.monotonic_s() - self._began_s
         table = Table.grid(padding=(0, 1))
         for state in self._progress.rows():
-            table.add_row(self._mark(state), Text(state.target), _activity(state))
-        elapsed_s = self._clock.monotonic_s() - self._began_s
-        table.add_row("", Text(f"{elapsed_s:.0f} s", "dim"))
+            seconds = Text(
+                f"{elapsed_s if state.seconds is None else state.seconds:.0f} s",
+                "dim",
+                justify="right",
+            )
+            table.add_row(self._mark(state), Text(state.target), seconds, _activity(state))
         return table
 
     def _mark(self, state: Row) -> Text | Spinner:

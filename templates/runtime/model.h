@@ -58,7 +58,7 @@ typedef struct bw_options {
   uint32_t struct_size;     /* sizeof(bw_options): lets the struct grow without breaking callers */
   int32_t threads;          /* 0: one per usable core; n: the caller and n - 1 workers */
   const char *weights_path; /* ignored by libraries that embed their weights */
-  const int32_t *cores;     /* NULL: no pinning; else `threads` core numbers, the caller's first */
+  const int32_t *cores;     /* NULL: no pinning; else `threads` cores, bw_create's caller's first */
   int32_t skip_checksum;    /* non-zero: do not read all the weights at start-up to check them */
 } bw_options;
 
@@ -81,7 +81,8 @@ BW_API bw_status bw_input_info(const bw_model *model, int32_t index, bw_tensor_i
 BW_API bw_status bw_output_info(const bw_model *model, int32_t index, bw_tensor_info *info);
 
 /* Run once. `inputs` and `outputs` hold one pointer a tensor, in the model's order, to size_bytes
- * each. 64-byte aligned buffers are used in place; others cost a copy. */
+ * each; NULL will do for 0 bytes. 64-byte aligned buffers are used in place, others cost a copy.
+ * Inputs and outputs must not overlap. */
 BW_API bw_status bw_run(bw_model *model, const void *const *inputs, void *const *outputs);
 
 /* The reason of the last failure on this instance: never NULL, valid until its next call. */

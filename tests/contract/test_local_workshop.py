@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,10 +99,13 @@ class TestEveryWorkshop:
 class TestConversation:
     def test_the_payload_gets_its_job(self, desk: Desk) -> None:
         desk.run(
-            "sys.stderr.write(Path(sys.argv[1]).read_text());" + WORKING, step=PREPARE
+            "assert sys.argv[2:] == ['--watch-stdin']; import shutil;"
+            "shutil.copy(sys.argv[1], output / 'job'); say(event='done')",
+            step=PREPARE,
         )
-        job = load_job(max(desk.logged, key=len)) if len(max(desk.logged, key=len)) < 4096 else None
-        assert job is None or job.step == PREPARE
+        job = load_job((desk.output / "job").read_text(encoding="utf-8"))
+        assert (job.step, job.output) == (PREPARE, desk.output)
+        assert job.sources == {"model": PREPARE.source.root}
 
     def test_lines_of_both_streams_arrive(self, desk: Desk) -> None:
         desk.run(

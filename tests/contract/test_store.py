@@ -143,6 +143,11 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _replace(path: Path, make: Callable[..., None], *arguments: object) -> None:
+    path.unlink()
+    make(path, *arguments)
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "a bit of a small file": lambda artifact: _flip(artifact / "small"),
     "a bit of a large file": lambda artifact: _flip(artifact / "large"),
@@ -150,14 +155,8 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a file gone": lambda artifact: (artifact / "small").unlink(),
     "a file more": lambda artifact: (artifact / "more").touch(),
     "a file made executable": lambda artifact: (artifact / "small").chmod(0o755),
-    "a link for a file": lambda artifact: (
-        (artifact / "small").unlink(),
-        (artifact / "small").symlink_to("large"),
-    ),
-    "a folder for a file": lambda artifact: (
-        (artifact / "small").unlink(),
-        (artifact / "small").mkdir(),
-    ),
+    "a link for a file": lambda artifact: _replace(artifact / "small", Path.symlink_to, "large"),
+    "a folder for a file": lambda artifact: _replace(artifact / "small", Path.mkdir),
     "no index": lambda artifact: (artifact / INDEX).unlink(),
     "index cut": lambda artifact: os.truncate(artifact / INDEX, 20),
     "index empty": lambda artifact: os.truncate(artifact / INDEX, 0),
@@ -371,9 +370,7 @@ while True:
 
 class TestDeath:
     @pytest.mark.slow
-    def test_whenever_a_committer_is_killed_artifacts_are_whole_or_absent(
-        self, root: Path
-    ) -> None:
+    def test_whenever_a_committer_is_killed_artifacts_are_whole_or_absent(self, root: Path) -> None:
         chance = random.Random(7)
         whole = 0
         for _ in range(20):

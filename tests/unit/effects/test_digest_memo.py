@@ -67,9 +67,7 @@ def test_reads_again_what_was_replaced(tmp_path: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize("age_ns", [RACY_NS - 1, 0, -RACY_NS])
-def test_does_not_trust_what_was_only_just_written(
-    tmp_path: Path, file: Path, age_ns: int
-) -> None:
+def test_does_not_trust_what_was_only_just_written(tmp_path: Path, file: Path, age_ns: int) -> None:
     Watched(tmp_path / "memo", now_ns=LONG_AGO_NS + age_ns).sha256(file)
     again = Watched(tmp_path / "memo")
     again.sha256(file)

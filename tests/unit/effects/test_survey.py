@@ -139,7 +139,9 @@ def _constant(tensor: Any) -> Any:
 
 def _nested(tensor: Any) -> Any:
     inner = helper.make_node("If", ["c"], ["y"], then_branch=graph(nodes=(_constant(tensor),)))
-    return helper.make_node("If", ["c"], ["y"], then_branch=graph(), else_branch=graph(nodes=(inner,)))
+    return helper.make_node(
+        "If", ["c"], ["y"], then_branch=graph(), else_branch=graph(nodes=(inner,))
+    )
 
 
 def _function(tensor: Any) -> Any:
@@ -239,9 +241,7 @@ def test_more_than_protobuf_reads_is_refused_unread(folder: Path, memo: DigestMe
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "fifo", "dangling", "nul"])
-def test_a_path_without_a_model_is_a_usage_error(
-    folder: Path, memo: DigestMemo, kind: str
-) -> None:
+def test_a_path_without_a_model_is_a_usage_error(folder: Path, memo: DigestMemo, kind: str) -> None:
     (folder / "folder").mkdir()
     os.mkfifo(folder / "fifo")
     (folder / "dangling").symlink_to("nowhere")

@@ -1,0 +1,68 @@
+"""What the schedules share: small moves on TVM's schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import s_tir
+
+Block = Any
+Loop = Any
+
+_REDUCTION = 2
+"""TVM's IterVar type of a reduction axis (``IterVar::kCommReduce``)."""
+
+
+def blocks(schedule: s_tir.Schedule) -> list[Block]:
+    """Return the kernel's blocks in order of computation."""
+    return list(schedule.get_child_blocks(schedule.get_sblock("root")))
+
+
+def name(schedule: s_tir.Schedule, block: Block) -> str:
+    """Return a block's name."""
+    return str(schedule.get(block).name_hint)
+
+
+def extent(schedule: s_tir.Schedule, loop: Loop) -> int:
+    """Return a loop's constant trip count."""
+    return int(schedule.get(loop).extent)
+
+
+def is_reduction(schedule: s_tir.Schedule, block: Block) -> bool:
+    """Tell whether a block sums, multiplies or compares over some axis."""
+    return reduction_count(schedule, block) > 0
+
+
+def reduction_count(schedule: s_tir.Schedule, block: Block) -> int:
+    """Return how many of a block's axes are reduced."""
+    return sum(int(axis.iter_type) == _REDUCTION for axis in schedule.get(block).iter_vars)
+
+
+def unroll_all(schedule: s_tir.Schedule, loops: Sequence[Loop]) -> None:
+    """Unroll each loop."""
+    for loop in loops:
+        schedule.unroll(loop)
+
+
+def vectorise_last(schedule: s_tir.Schedule, block: Block, lanes: int) -> None:
+    """Vectorise a block's innermost loop where it is one vector long."""
+    innermost = schedule.get_loops(block)[-1]
+    if extent(schedule, innermost) == lanes:
+        schedule.vectorize(innermost)
+
+
+def fold_epilogue(schedule: s_tir.Schedule, anchor: str) -> tuple[Block, Block, list[Block]]:
+    """Inline what follows the anchor into one last block; return (anchor, last, what comes before).
+
+    Where nothing follows, the last block is a copy of the sums out of registers.
+    """
+    found = blocks(schedule)
+    position = [name(schedule, block) for block in found].index(anchor)
+    before, main, after = found[:position], found[position], found[position + 1 :]
+    for block in after[:-1]:
+        schedule.compute_inline(block)
+    if after:
+        return main, after[-1], before
+    sums = schedule.cache_write(main, 0, "local")
+    return sums, main, before

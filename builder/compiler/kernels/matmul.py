@@ -1,0 +1,142 @@
+"""Matrix products with packed weights, and batched products of two activations.
+
+Weights are packed in panels [N/panel, K, panel], so that a step of the reduction loads one row of a
+panel and broadcasts one element a row of the tile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tvm import s_tir, te, tirx
+
+from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels.conv import Compute, round_up
+from builder.compiler.vector_unit import VectorUnit
+
+ANCHOR = "matmul_sum"
+PACK = "matmul_pack"
+
+
+def panel(columns: int, unit: VectorUnit) -> int:
+    """Return the width of a panel for a product of ``columns`` columns: one or two vectors."""
+    double = 2 * unit.lanes
+    fits = round_up(columns, double) == round_up(columns, unit.lanes)
+    return double if fits else unit.lanes
+
+
+def pack_weights(weights: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
+    """Pack [K, N] as [ceil(N/width), K, width], the last panel filled with zeros."""
+    depth, columns = weights.shape
+    full = np.zeros((depth, round_up(columns, width)), weights.dtype)
+    full[:, :columns] = weights
+    return np.ascontiguousarray(full.reshape(depth, -1, width).transpose(1, 0, 2))
+
+
+def compute_packed(columns: int) -> Compute:
+    """Return the TE of [..., M, K] times packed [P, K, width]: [..., M, columns]."""
+
+    def of(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
+        panels, depth, width = (int(extent) for extent in weights.shape)
+        lead = tuple(int(extent) for extent in data.shape[:-1])
+        k = te.reduce_axis((0, depth), name="k")
+
+        def element(*at: Any) -> Any:
+            column = at[-1]
+            read = data[(*at[:-1], k)]
+            return te.sum(read * weights[column // width, k, column % width], axis=[k])
+
+        full = te.compute((*lead, panels * width), element, name=ANCHOR)
+        if panels * width == columns:
+            return full
+        return te.compute((*lead, columns), lambda *at: full[at], name="matmul_trim")
+
+    return of
+
+
+def compute_batched(width: int) -> Compute:
+    """Return the TE of [..., M, K] times [..., K, N], the right side packed on the way in."""
+
+    def of(left: te.Tensor, right: te.Tensor) -> te.Tensor:
+        lead = tuple(int(extent) for extent in left.shape[:-2])
+        rows, depth = (int(extent) for extent in left.shape[-2:])
+        columns = int(right.shape[-1])
+        panels = -(-columns // width)
+        batch = len(lead)
+
+        def packed(*at: Any) -> Any:
+            column = at[-3] * width + at[-1]
+            value = right[(*at[:batch], at[-2], column)]
+            if columns % width == 0:
+                return value
+            return tirx.if_then_else(column < columns, value, tirx.const(0.0, right.dtype))
+
+        pack = te.compute((*lead, panels, depth, width), packed, name=PACK)
+        k = te.reduce_axis((0, depth), name="k")
+
+        def element(*at: Any) -> Any:
+            column = at[-1]
+            read = pack[(*at[:batch], column // width, k, column % width)]
+            return te.sum(left[(*at[:-1], k)] * read, axis=[k])
+
+        full = te.compute((*lead, rows, panels * width), element, name=ANCHOR)
+        if panels * width == columns:
+            return full
+        return te.compute((*lead, rows, columns), lambda *at: full[at], name="matmul_trim")
+
+    return of
+
+
+def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
+    """Sum a tile of rows by one panel in registers; panels outermost, so that each stays in cache."""
+    main, last, before = loops.fold_epilogue(sch, ANCHOR)
+    for block in before:
+        innermost = sch.get_loops(block)[-1]
+        if loops.extent(sch, innermost) in (unit.lanes, 2 * unit.lanes):
+            sch.vectorize(innermost)
+    *lead, m, n = sch.get_loops(last)
+    rows, columns = loops.extent(sch, m), loops.extent(sch, n)
+    width = _panel_width(sch, main)
+    vectors = width // unit.lanes
+    tile = 1 if rows == 1 else tiles.row_tile(rows, _row_limit(unit) // vectors)
+    no, ni, nv = sch.split(n, [None, vectors, unit.lanes])
+    mo, mi = sch.split(m, [None, tile])
+    sch.reorder(*lead, no, mo, mi, ni, nv)
+    sch.compute_at(main, mo, preserve_unit_loops=True)
+    sch.set_scope(main, 0, "local")
+    inside = sch.get_loops(main)[len(lead) + 2 :]
+    *spatial, k = inside
+    across, lane = sch.split(spatial[-1], [None, unit.lanes])
+    sch.reorder(k, *spatial[:-1], across, lane)
+    sch.vectorize(lane)
+    loops.unroll_all(sch, [*spatial[:-1], across])
+    if rows == 1 and loops.extent(sch, k) % 4 == 0:
+        k, few = sch.split(k, [None, 4])
+        sch.unroll(few)
+    depth = len(lead) + 2
+    if parallel and not (rows % tile and columns % width):
+        sch.parallel(sch.fuse(*lead, no))
+        depth = 2
+    start = sch.decompose_reduction(main, k)
+    sch.vectorize(nv)
+    if rows % tile:
+        sch.annotate(mo, "pragma_loop_partition_hint", 1)
+    if columns % width:
+        sch.annotate(no, "pragma_loop_partition_hint", 1)
+    loops.unroll_all(sch, [mi, ni])
+    zeroing = sch.get_loops(start)[depth:]
+    loops.unroll_all(sch, zeroing[:-1])
+    sch.vectorize(zeroing[-1])
+
+
+def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
+    """Return the panel's width: the last extent of the packed operand, which is read second."""
+    packed = sch.get(main).reads[1].buffer
+    return int(packed.shape[-1])
+
+
+def _row_limit(unit: VectorUnit) -> int:
+    """Sums of a matrix tile: its loads are few, so it may use more registers than an image's."""
+    return unit.registers * 3 // 4

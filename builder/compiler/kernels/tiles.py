@@ -1,0 +1,61 @@
+"""The static cost model: which tile of outputs to hold in registers."""
+
+from __future__ import annotations
+
+from builder.compiler.vector_unit import VectorUnit
+
+_LATENCY_CYCLES = 4.0
+"""Of a fused multiply-add on every out-of-order core here; two may start a cycle."""
+
+
+def divisors(number: int) -> list[int]:
+    """Return the divisors of ``number``, smallest first."""
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def image_tile(
+    height: int, width: int, channel_blocks: int, unit: VectorUnit
+) -> tuple[int, int, int]:
+    """Return (rows, columns, channel blocks) of the outputs one tile sums in registers.
+
+    Each step of the reduction costs the larger of the multiply-adds (two a cycle), of what their
+    latency allows with so few sums in flight, and of the loads (two a cycle: one broadcast a column,
+    one vector a channel block). A partial tile at the right edge is paid in full once more.
+    """
+    best: tuple[float, tuple[int, int, int]] | None = None
+    for blocks in (b for b in divisors(channel_blocks) if b <= 2 or unit.lanes == 4 and b <= 4):
+        for columns in range(1, min(width, unit.accumulators // blocks) + 1):
+            rows_to_try = divisors(height) if columns == width else [1]
+            for rows in rows_to_try:
+                if rows * columns * blocks > unit.accumulators:
+                    break
+                cost = _image_cost(width, rows, columns, blocks)
+                if best is None or cost < best[0] - 1e-9:
+                    best = (cost, (rows, columns, blocks))
+    assert best is not None
+    return best[1]
+
+
+def _image_cost(width: int, rows: int, columns: int, blocks: int) -> float:
+    """Return cycles per output vector of one reduction step, edges included."""
+    whole, rest = divmod(width, columns)
+    cycles = whole * _step(rows * columns, blocks)
+    if rest:
+        cycles += _step(rows * rest, blocks) + 1.0
+    return cycles / (width * rows * blocks)
+
+
+def _step(points: int, blocks: int) -> float:
+    sums = points * blocks / 2.0
+    loads = (points + blocks) / 2.0
+    return max(sums, loads, _LATENCY_CYCLES) + 0.5
+
+
+def row_tile(rows: int, limit: int) -> int:
+    """Return how many rows of a matrix product to sum at once: near ``limit``, with a cheap rest."""
+
+    def cost(tile: int) -> float:
+        whole, rest = divmod(rows, tile)
+        return whole * (tile + 1.0) + (max(rest, 3) + 2.0 if rest else 0.0)
+
+    return min(range(1, min(rows, limit) + 1), key=cost)

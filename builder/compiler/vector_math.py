@@ -1,0 +1,133 @@
+"""exp, erf, tanh and sigmoid as polynomials that stay in vector registers.
+
+LLVM turns these into one call of libm a lane. The polynomials below are for float32; each docstring
+gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tvm import tirx
+from tvm.tirx.op import register_intrin_lowering
+
+Expr = Any
+
+_OVERRIDE = 99
+"""Above the priority of TVM's own lowering of these intrinsics for LLVM."""
+
+_LOG2E = 1.44269504088896341
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+_EXP = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)
+_ERF_UP = (
+    -2.72614225801306e-10,
+    2.77068142495902e-08,
+    -2.10102402082508e-06,
+    -5.69250639462346e-05,
+    -7.34990630326855e-04,
+    -2.95459980854025e-03,
+    -1.60960333262415e-02,
+)
+_ERF_DOWN = (
+    -1.45660718464996e-05,
+    -2.13374055278905e-04,
+    -1.68282697438203e-03,
+    -7.37332916720468e-03,
+    -1.42647390514189e-02,
+)
+
+
+def register() -> None:
+    """Make TVM's LLVM code generator use these for float32; other types keep their calls."""
+    for name, lowering in (
+        ("tirx.exp", exp),
+        ("tirx.erf", erf),
+        ("tirx.sigmoid", sigmoid),
+        ("tirx.tanh", tanh),
+    ):
+        register_intrin_lowering(name, "llvm", f=lowering, level=_OVERRIDE)
+
+
+def _for_float32(lower: Callable[[Expr, str], Expr]) -> Callable[[Expr], Expr]:
+    def lowering(call: Expr) -> Expr:
+        dtype = str(call.ty.dtype)
+        if not dtype.startswith("float32"):
+            return call
+        return _bound(call.args[0], lambda x: lower(x, dtype))
+
+    lowering.__doc__ = lower.__doc__
+    return lowering
+
+
+def _bound(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
+    """Return ``body`` of a variable that holds ``value``: it is computed once."""
+    variable = tirx.Var("t", value.ty)
+    return tirx.Let(variable, value, body(variable))
+
+
+def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
+    result: Expr = tirx.const(coefficients[0], dtype)
+    for coefficient in coefficients[1:]:
+        result = result * x + tirx.const(coefficient, dtype)
+    return result
+
+
+def _exp(x: Expr, dtype: str) -> Expr:
+    """Relative error below 2e-7; saturates where float32 does; NaN stays NaN."""
+
+    def c(value: float) -> Expr:
+        return tirx.const(value, dtype)
+
+    integer = dtype.replace("float32", "int32")
+
+    def power(n: Expr) -> Expr:
+        exponent = (n.astype(integer) + tirx.const(127, integer)) << tirx.const(23, integer)
+        return tirx.reinterpret(dtype, exponent)
+
+    def of(n: Expr, r: Expr) -> Expr:
+        return (_horner(r, _EXP, dtype) * r * r + r + c(1.0)) * power(n)
+
+    def reduced(y: Expr) -> Expr:
+        return _bound(
+            tirx.floor(y * c(_LOG2E) + c(0.5)),
+            lambda n: _bound(y - n * c(_LN2_HIGH) - n * c(_LN2_LOW), lambda r: of(n, r)),
+        )
+
+    return _bound(tirx.max(tirx.min(x, c(88.3762626647949)), c(-87.3365447505531)), reduced)
+
+
+def _erf(x: Expr, dtype: str) -> Expr:
+    """Absolute error below 4e-7: a quotient of polynomials on [-4, 4], constant outside."""
+
+    def of(y: Expr, z: Expr) -> Expr:
+        return y * _horner(z, _ERF_UP, dtype) / _horner(z, _ERF_DOWN, dtype)
+
+    four = tirx.const(4.0, dtype)
+    inside = tirx.max(tirx.min(x, four), tirx.const(-4.0, dtype))
+    return _bound(inside, lambda y: _bound(y * y, lambda z: of(y, z)))
+
+
+def _sigmoid(x: Expr, dtype: str) -> Expr:
+    """Relative error below 4e-7."""
+    one = tirx.const(1.0, dtype)
+    return one / (one + tirx.exp(tirx.const(0.0, dtype) - x))
+
+
+def _tanh(x: Expr, dtype: str) -> Expr:
+    """Absolute error below 3e-7, by exp; small arguments keep their relative error by x - x^3/3."""
+    one, two = tirx.const(1.0, dtype), tirx.const(2.0, dtype)
+    whole = one - two / (tirx.exp(x * two) + one)
+    near = x - x * x * x * tirx.const(1.0 / 3.0, dtype)
+    return tirx.Select(tirx.abs(x) < tirx.const(0.02, dtype), near, whole)
+
+
+exp, erf = _for_float32(_exp), _for_float32(_erf)
+sigmoid, tanh = _for_float32(_sigmoid), _for_float32(_tanh)

@@ -1,0 +1,226 @@
+"""bin/run through its command line, under sanitizers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.e2e.runtime_builds import (
+    CONSTANT,
+    EXPECTED,
+    SPOILERS,
+    SUM,
+    WEIGHTS,
+    X,
+    call,
+    expect_failure,
+    report,
+    run,
+)
+
+
+def test_check_passes_and_writes_outputs(bundle: Path, tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    document = report(bundle, "--check", "--threads", "2", "--outputs", outputs)
+    assert document["ok"] is True
+    assert document["max_abs_error"] == 0
+    assert [output["file"] for output in document["outputs"]] == list(EXPECTED)
+    assert sorted(path.name for path in outputs.iterdir()) == sorted(f"{n}.npy" for n in EXPECTED)
+    for name, value in EXPECTED.items():
+        written = np.load(outputs / f"{name}.npy")
+        assert written.dtype == value.dtype
+        np.testing.assert_array_equal(written, value)
+
+
+def test_check_fails_on_other_numbers(bundle: Path) -> None:
+    wrong = CONSTANT.copy()
+    wrong[3] += 1
+    np.save(bundle / "check" / "expected" / "constant.npy", wrong)
+    finished = run(bundle, "--check", "--threads", "2", "--json")
+    document = json.loads(finished.stdout)
+    verdicts = {output["file"]: output for output in document["outputs"]}
+    assert (finished.returncode, document["ok"]) == (1, False)
+    assert [name for name in EXPECTED if not verdicts[name]["ok"]] == ["constant"]
+    assert verdicts["constant"]["mismatches"] == 1
+    assert verdicts["constant"]["max_abs_error"] == 1
+    assert document["max_abs_error"] == 1
+
+
+def test_check_tells_nan_from_numbers(bundle: Path) -> None:
+    x, expected = X.copy(), SUM.copy()
+    x[0, 5] = expected[0, 5] = np.nan
+    x[1, 5] = expected[1, 5] = -np.inf
+    for name, value in (("layer_sum", expected), ("doubled", 2 * expected)):
+        np.save(bundle / "check" / "expected" / f"{name}.npy", value)
+    np.save(bundle / "check" / "inputs" / "x.npy", x)
+    assert report(bundle, "--check", "--threads", "2")["ok"] is True
+    np.save(bundle / "check" / "inputs" / "x.npy", X)
+    finished = run(bundle, "--check", "--threads", "2", "--json")
+    assert finished.returncode == 1
+    assert json.loads(finished.stdout)["outputs"][0]["max_abs_error"] is None  # infinite
+
+
+def test_inference_writes_outputs_and_leaves_the_bundle_alone(bundle: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in bundle.rglob("*")}
+    inputs, outputs = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(bundle / "check" / "inputs", inputs)
+    np.save(inputs / "x.npy", -X)
+    document = report(bundle, "--inputs", inputs, "--outputs", outputs)
+    assert [output["file"] for output in document["outputs"]] == list(EXPECTED)
+    np.testing.assert_array_equal(np.load(outputs / "layer_sum.npy"), -X + X / 8 + np.float32(0.5))
+    assert {path: path.stat().st_mtime_ns for path in bundle.rglob("*")} == before
+
+
+def test_info(bundle: Path) -> None:
+    document = report(bundle, "--info", "--threads", "3")
+    facts = {key: document[key] for key in ("model", "target", "abi", "threads", "kernels")}
+    assert facts == {
+        "model": "fixture",
+        "target": "this-machine",
+        "abi": 1,
+        "threads": 3,
+        "kernels": 5,
+    }
+    assert (document["weights_bytes"], document["arena_bytes"]) == (len(WEIGHTS), 128)
+    assert document["inputs"][2] == {
+        "name": "flags:0",
+        "file": "flags_0",
+        "dtype": "int64",
+        "shape": [3],
+        "size_bytes": 24,
+    }
+    assert document["outputs"][1]["name"] == 'doubled "\x01\ufffd'  # hostile, yet valid JSON
+    assert "\x01" not in run(bundle, "--info").stdout
+
+
+def test_bench(bundle: Path) -> None:
+    document = report(bundle, "--bench", "--threads", "2", "--warmup", "1", "--runs", "7")
+    latency = document["latency_us"]
+    samples = sorted(latency["samples"])
+    assert (document["runs"], document["threads"], len(samples)) == (7, 2, 7)
+    assert (latency["min"], latency["median"], latency["p90"]) == (
+        samples[0],
+        samples[3],
+        samples[6],
+    )
+    assert latency["mean"] == pytest.approx(sum(samples) / 7)
+    assert document["init_us"] > 0
+    assert document["peak_rss_bytes"] > 0
+
+
+def test_bench_goes_on_for_min_seconds_and_needs_no_check_data(bundle: Path) -> None:
+    shutil.rmtree(bundle / "check")
+    document = report(bundle, "--bench", "--runs", "1", "--min-seconds", "0.05")
+    assert sum(document["latency_us"]["samples"]) > 10_000
+    assert document["runs"] > 1
+
+
+def test_bench_pins_to_cores(bundle: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    document = report(bundle, "--bench", "--runs", "1", "--cores", f"{core},{core}")
+    assert document["threads"] == 2
+
+
+def test_profile(bundle: Path) -> None:
+    document = report(bundle, "--profile", "--runs", "3")
+    kernels = document["kernels"]
+    totals = [kernel["total_us"] for kernel in kernels]
+    assert totals == sorted(totals, reverse=True)
+    assert sum(kernel["share"] for kernel in kernels) == pytest.approx(1)
+    guard = next(kernel for kernel in kernels if kernel["name"] == "guard")
+    assert guard["nodes"] == ["Guard_0", "Relu_1"]
+    assert guard["calls"] == 3
+
+
+def test_help_is_not_a_failure(bundle: Path) -> None:
+    finished = run(bundle, "--help")
+    assert finished.returncode == 0
+    assert "--min-seconds" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--bogus",),
+        ("stray",),
+        ("--check", "--bench"),
+        ("--inputs", "somewhere"),
+        ("--check", "--inputs", "somewhere"),
+        ("--bench", "--outputs", "somewhere"),
+        ("--bench", "--runs"),
+        ("--bench", "--runs", "0"),
+        ("--bench", "--runs", "many"),
+        ("--bench", "--warmup", "-1"),
+        ("--bench", "--min-seconds", "nan"),
+        ("--bench", "--threads", "99999999999999999999"),
+        ("--bench", "--cores", "2-1"),
+        ("--bench", "--cores", "0,"),
+        ("--bench", "--cores", "0-8191"),
+        ("--bench", "--cores", "0,0", "--threads", "3"),
+        ("--bench", "--cores", "8000"),
+        ("--inputs", "no/such/folder", "--outputs", "somewhere"),
+    ],
+)
+def test_runner_refuses_usage(bundle: Path, options: tuple[str, ...]) -> None:
+    expect_failure(2, bundle, *options)
+
+
+@pytest.mark.parametrize(
+    "tolerance", ["layer_sum 1", "layer_sum x y", "unknown 0 0", "", "a 0 nan"]
+)
+def test_check_refuses_a_bad_tolerance_file(bundle: Path, tolerance: str) -> None:
+    (bundle / "check" / "tolerance.txt").write_text(tolerance)
+    expect_failure(2, bundle, "--check")
+
+
+@pytest.mark.parametrize("how", SPOILERS)
+def test_runner_does_not_start_on_spoiled_weights(bundle: Path, how: str) -> None:
+    SPOILERS[how](bundle / "share" / "weights.bin")
+    assert "weights.bin" in expect_failure(3, bundle, "--check")
+
+
+def test_runner_takes_weights_and_library_from_elsewhere(bundle: Path, tmp_path: Path) -> None:
+    weights = (bundle / "share" / "weights.bin").rename(tmp_path / "w.bin")
+    library = (bundle / "lib" / "libmodel.so").rename(tmp_path / "m.so")
+    elsewhere = ("--weights", weights, "--library", library)
+    assert report(bundle, "--check", "--threads", "2", *elsewhere)["ok"] is True
+    other = bundle.rename(tmp_path / "other")
+    (tmp_path / "bin").mkdir()
+    runner = shutil.copy(other / "bin" / "run", tmp_path / "bin" / "run")
+    finished = call(runner, "--check", "--threads", "2", "--bundle", other, *elsewhere)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_runner_does_not_start_without_a_model_library(bundle: Path) -> None:
+    library = bundle / "lib" / "libmodel.so"
+    shutil.copy(library, bundle / "kept")
+    library.write_bytes(b"not an ELF")
+    expect_failure(3, bundle, "--info")
+    library.unlink()
+    expect_failure(3, bundle, "--info")
+    expect_failure(3, bundle, "--info", "--library", "libm.so.6")  # a library, but no model
+
+
+def test_runner_reports_failing_kernels(bundle: Path) -> None:
+    x = X.copy()
+    x[0, 0] = 1e31
+    np.save(bundle / "check" / "inputs" / "x.npy", x)
+    line = expect_failure(4, bundle, "--check")
+    for word in ("guard", "Guard_0", "Relu_1", "too large"):
+        assert word in line
+
+
+def test_runner_notices_a_full_disk(bundle: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        finished = subprocess.run([bundle / "bin" / "run", "--info"], stdout=full, check=False)
+    assert finished.returncode == 4
+    expect_failure(4, bundle, "--check", "--outputs", "/dev/full")
