@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder.effects.package_files import package_root, targets_root, templates_root
+from builder.package_files import package_root, targets_root, templates_root
 from builder.effects.parsed import ParsedValues
 from builder.effects.payload_identity import digest, installed_versions, payload_identity
 from builder.effects.survey import read_texts

@@ -74,15 +74,18 @@ class Blocked:
 
 def to_blocks(mod: tvm.IRModule, unit: VectorUnit, *, use_winograd: bool) -> tvm.IRModule:
     """Return ``mod`` with main's convolutions, pools and products over packed operands."""
-    return _Rewriter(unit, use_winograd).run(mod)
+    blocked = _Rewriter(mod, unit, use_winograd).run()
+    # The output is an alias until the next clean-up makes it the binding itself.
+    return provenance.rename(blocked, provenance.attributed(blocked["main"], {}))
 
 
 class _Rewriter:
-    def __init__(self, unit: VectorUnit, use_winograd: bool) -> None:
+    def __init__(self, mod: tvm.IRModule, unit: VectorUnit, use_winograd: bool) -> None:
+        self._main = mod["main"]
         self._unit = unit
         self._lanes = unit.lanes
         self._use_winograd = use_winograd
-        self._builder = relax.BlockBuilder()
+        self._builder = relax.BlockBuilder(_without_main(mod))
         self._plain: dict[relax.Var, relax.Expr] = {}
         self._blocked: dict[relax.Var, Blocked] = {}
         self._hint = ""
@@ -100,8 +103,8 @@ class _Rewriter:
             **dict.fromkeys(_BINARY, self._binary),
         }
 
-    def run(self, mod: tvm.IRModule) -> tvm.IRModule:
-        main = mod["main"]
+    def run(self) -> tvm.IRModule:
+        main = self._main
         params = [relax.Var(param.name, param.ty) for param in main.params]
         self._plain.update(zip(main.params, params, strict=True))
         builder = self._builder
@@ -170,7 +173,9 @@ class _Rewriter:
     def _emit(self, value: relax.Expr) -> relax.Var:
         return self._builder.emit(value, self._hint)
 
-    def _emit_te(self, compute: conv.Compute, *operands: relax.Expr, name: str, pattern: int) -> Any:
+    def _emit_te(
+        self, compute: conv.Compute, *operands: relax.Expr, name: str, pattern: int
+    ) -> Any:
         return self._builder.emit_te(
             compute,
             *operands,
@@ -183,7 +188,11 @@ class _Rewriter:
 
     def _conv(self, _var: relax.Var, call: relax.Call) -> Blocked | None:
         data, weights = call.args[0], self._value(call.args[1])
-        if weights is None or call.attrs.data_layout != "NCHW" or call.attrs.kernel_layout != "OIHW":
+        if (
+            weights is None
+            or call.attrs.data_layout != "NCHW"
+            or call.attrs.kernel_layout != "OIHW"
+        ):
             return None
         attrs, groups = call.attrs, int(call.attrs.groups)
         sliding = window(weights.shape[2:], attrs.strides, attrs.dilation, attrs.padding)
@@ -217,9 +226,7 @@ class _Rewriter:
         """Winograd pays where its products are large enough to drown its transforms."""
         out, channels = weights.shape[:2]
         batch, _, height, width = _shape(data)
-        small = Window(
-            kernel=(3, 3), strides=(1, 1), dilations=(1, 1), padding=sliding.padding
-        )
+        small = Window(kernel=(3, 3), strides=(1, 1), dilations=(1, 1), padding=sliding.padding)
         return (
             self._use_winograd
             and sliding == small
@@ -279,9 +286,7 @@ class _Rewriter:
             return self._blocked_form(side).value if _shape(side) == _shape(anchor) else None
         return None
 
-    def _per_channel(
-        self, value: npt.NDArray[Any], anchor: tuple[int, ...]
-    ) -> relax.Expr | None:
+    def _per_channel(self, value: npt.NDArray[Any], anchor: tuple[int, ...]) -> relax.Expr | None:
         """Return a constant that is one number, or one a channel, in blocks."""
         if value.size == 1:
             return _constant(value.reshape(()))
@@ -373,9 +378,7 @@ class _Rewriter:
         if len(shape) < 2:
             return None
         source = self._in_plain(call.args[0])
-        return self._emit_te(
-            softmax.compute(self._lanes), source, name="softmax", pattern=_OPAQUE
-        )
+        return self._emit_te(softmax.compute(self._lanes), source, name="softmax", pattern=_OPAQUE)
 
     def _layer_norm(self, var: relax.Var, call: relax.Call) -> relax.Expr | None:
         shape = _shape(var)
@@ -385,6 +388,11 @@ class _Rewriter:
         compute = layernorm.compute(float(call.attrs.epsilon), self._lanes)
         operands = [self._in_plain(operand) for operand in call.args]
         return self._emit_te(compute, *operands, name="layer_norm", pattern=_OPAQUE)
+
+
+def _without_main(mod: tvm.IRModule) -> tvm.IRModule:
+    """Return the kernels that the importer itself wrote, for the new main to call."""
+    return tvm.IRModule({v: f for v, f in mod.functions.items() if v.name_hint != "main"})
 
 
 def _is_op(op: Any) -> bool:

@@ -22,6 +22,9 @@ _TRIPLES = {
     ("armv7", "musl"): "armv7l-linux-musleabihf",
 }
 
+# Lets schedules mark loops whose last round is partial: the whole rounds lose their conditions.
+_CONFIG = {"s_tir.LoopPartition": {"partition_const_loop": True}}
+
 
 def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
     """Return TVM's name for the board. Raises ``UsageError`` for a CPU that LLVM does not know."""
@@ -55,4 +58,5 @@ def write_kernels(
     kernels = {name: mod[name].with_attr("global_symbol", name) for name in sorted(set(used))}
     for name, kernel in kernels.items():
         assert isinstance(kernel, tirx.PrimFunc), name
-    tvm.tirx.build(tvm.IRModule(kernels), target=target).write_to_file(str(path), "o")
+    with tvm.transform.PassContext(config=_CONFIG):
+        tvm.tirx.build(tvm.IRModule(kernels), target=target).write_to_file(str(path), "o")

@@ -24,7 +24,7 @@ def compile_model(
     names = [importing.node_name(i, node) for i, node in enumerate(model.graph.node)]
     target = codegen.llvm_target(platform, cpu)
     mod = importing.import_model(model, prepared)
-    mod = passes.run(mod, passes.Facts(platform=platform, cpu=cpu, target=target), log)
+    mod = passes.run(mod, passes.Facts(platform=platform, cpu=cpu, target=target, log=log))
     with WeightsWriter(output / "weights.bin") as weights:
         plan = lowering.lower(mod, signature, names, weights)
     codegen.write_kernels(mod, (call.kernel for call in plan.calls), target, output / "kernels.o")

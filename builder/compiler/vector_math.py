@@ -7,6 +7,7 @@ gives the largest error found over the range (tests/unit/compiler/test_vector_ma
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from tvm import tirx
@@ -45,6 +46,7 @@ _ERF_DOWN = (
 )
 
 
+@cache
 def register() -> None:
     """Make TVM's LLVM code generator use these for float32; other types keep their calls."""
     for name, lowering in (

@@ -16,25 +16,30 @@ from builder.errors import BuildFailed, UsageError
 if TYPE_CHECKING:
     import docker
 
-CONTROL_TIMEOUT_S = 10.0
-"""How long the engine may take to answer a question; one that takes longer is lost."""
+
+_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerEngine:
-    """An engine that answered when ``connect`` made this, and the version of the API it speaks."""
+    """An engine that answered when ``connect`` made this, and the version of the API it speaks.
+
+    One that leaves a question without an answer for ``timeout_s`` seconds counts as lost.
+    """
 
     endpoint: Endpoint
     version: str
+    timeout_s: float = _TIMEOUT_S
 
     @contextmanager
-    def client(self, timeout_s: float = CONTROL_TIMEOUT_S) -> Iterator[docker.APIClient]:
+    def client(self, timeout_s: float | None = None) -> Iterator[docker.APIClient]:
         """Give a client of the caller's own: the SDK's are not safe between threads.
 
         On leaving, every connection it made is closed, also under a thread that still reads one:
         that is what makes the engine stop a build nobody waits for.
         """
-        client, responses = _client(self.endpoint, self.version, timeout_s), list[Any]()
+        client = _client(self.endpoint, self.version, timeout_s or self.timeout_s)
+        responses: list[Any] = []
         client.hooks["response"].append(lambda response, **_: responses.append(response))
         try:
             yield client
@@ -78,7 +83,7 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
 
     endpoint = resolve_endpoint(environ)
     try:
-        with _client(endpoint, "auto", CONTROL_TIMEOUT_S) as client:
+        with _client(endpoint, "auto", _TIMEOUT_S) as client:
             version: str = client.api_version
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _no_engine(endpoint, error) from error

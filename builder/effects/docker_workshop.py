@@ -15,7 +15,6 @@ from pathlib import Path
 from builder.effects.docker_container import Container, Ending, Frame, Limits, container
 from builder.effects.docker_images import Images
 from builder.effects.docker_pack import Entry, Folder, Text, folder_entries, source_entries
-from builder.effects.package_files import package_root, templates_root
 from builder.effects.payload_events import (
     LineSplitter,
     LogLine,
@@ -28,6 +27,7 @@ from builder.effects.payload_events import (
 from builder.errors import BoardwrightError, BuildFailed
 from builder.model.source import Source
 from builder.model.toolchain import ImageToolchain
+from builder.package_files import package_root, templates_root
 from builder.ports import Log
 from builder.steps import Step
 from builder.toolchain.image import PYTHON, UID, WORK

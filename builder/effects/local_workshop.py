@@ -15,7 +15,7 @@ from builder.effects.durable import refusals, remove_tree
 from builder.effects.eviction import ZIG
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder
-from builder.effects.package_files import package_root
+from builder.package_files import package_root
 from builder.effects.payload_events import (
     LogLine,
     PayloadDone,

@@ -15,7 +15,7 @@ from builder.fingerprint import PayloadIdentity
 PAYLOAD_SOURCES = (
     "bundle",
     "compiler",
-    "effects/package_files.py",
+    "package_files.py",
     "errors.py",
     "model",
     "payload",

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import assert_never
 
-from builder.effects.package_files import templates_root
+from builder.package_files import templates_root
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
 from builder.payload.protocol import Speaker, die_with_parent
 from builder.ports import Log

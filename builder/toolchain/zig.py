@@ -45,8 +45,10 @@ def compile_c(
     """Return the command that compiles one C or assembly file to a position-independent object."""
     return (
         *("cc", "-target", zig_target(platform)),
-        *("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"),
+        *("-std=c11", "-O2", "-g0", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"),
         *("-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"),
+        # C alone unwinds nothing, and Arm's tables would want symbols that only C++ provides.
+        *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
         # The folder a build happens in must not reach the object.
         f"-ffile-prefix-map={source.parent}=.",
         *("-I", str(include)),

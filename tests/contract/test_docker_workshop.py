@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import json
 import os
 import signal
@@ -19,7 +21,7 @@ import pytest
 from builder.effects.docker_container import Limits
 from builder.effects.docker_engine import DockerEngine, connect
 from builder.effects.docker_images import Images
-from builder.effects.docker_owner import LABEL
+from builder.effects.docker_owner import LABEL, Owner
 from builder.effects.docker_workshop import DockerWorkshop
 from builder.errors import BoardwrightError, BuildFailed, IntegrityError, Interrupted, ModelRefused
 from builder.model.source import Source, SourceFile
@@ -53,18 +55,18 @@ def link(tmp_path: Path, engine: DockerEngine) -> Iterator[Link]:
     made = Link(tmp_path / "link.sock")
     yield made
     made.cut()
+    gc.collect()  # the SDK drops a socket that it could not connect; let that be said here
 
 
 @pytest.fixture
 def through_link(link: Link, engine: DockerEngine) -> DockerEngine:
-    return connect({"DOCKER_HOST": link.url})
+    return dataclasses.replace(connect({"DOCKER_HOST": link.url}), timeout_s=1.0)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(engine: DockerEngine) -> Iterator[None]:
-    before = containers(engine)
     yield
-    assert containers(engine) == before
+    assert containers(engine) == set()
 
 
 def images_of(engine: DockerEngine) -> Images:
@@ -72,10 +74,13 @@ def images_of(engine: DockerEngine) -> Images:
     return Images(engine=engine, locks=LOCKS, build_arguments=environ)
 
 
-def containers(engine: DockerEngine) -> set[str]:
+def containers(engine: DockerEngine, pid: int | None = None) -> set[str]:
+    """Return the containers of this process, or of another: the engine may be at work for many."""
     with engine.client() as client:
         found = client.containers(all=True, filters={"label": LABEL})
-    return {container["Id"] for container in found}
+    owners = {item["Id"]: Owner.from_label(item["Labels"][LABEL]) for item in found}
+    wanted = pid or os.getpid()
+    return {container for container, owner in owners.items() if owner and owner.pid == wanted}
 
 
 class Shop:
@@ -123,8 +128,11 @@ class Shop:
         assert self.heard.wait(30), "the payload never spoke"
         try:
             yield failures
+        except BaseException:
+            self.cancel.set()
+            raise
         finally:
-            thread.join(40)
+            thread.join(30)
         assert not thread.is_alive()
 
     def _hear(self, line: str) -> None:
@@ -186,7 +194,7 @@ def test_the_job_its_files_and_the_program_are_there(shop: Shop, tmp_path: Path)
     file = SourceFile(path="model.onnx", sha256="0" * 64, size_bytes=7)
     shop.perform(
         f"""
-        import builder.errors, builder.effects.package_files as files
+        import builder.errors, builder.package_files as files
         job = json.loads(Path('/work/job.json').read_text())
         print(job['step']['kind'])
         print((Path(job['inputs']['prepared']) / 'check/x.npy').read_text())
@@ -241,7 +249,7 @@ def test_the_container_can_do_nothing_but_its_work(shop: Shop, tmp_path: Path) -
     assert facts == dict.fromkeys(facts, True)
 
 
-def test_processes_are_bounded(engine: DockerEngine, toolchain: ImageToolchain, shop: Shop) -> None:
+def test_processes_are_bounded(shop: Shop) -> None:
     shop.limits = Limits(memory_bytes=256 << 20, processes=20)
     shop.perform(
         f"""
@@ -359,33 +367,32 @@ def test_two_steps_at_once_do_not_meet(
 
 
 def test_a_killed_client_leaves_nothing_after_the_next_start(
-    shop: Shop, tmp_path: Path, engine: DockerEngine, toolchain: ImageToolchain
+    shop: Shop, tmp_path: Path, engine: DockerEngine
 ) -> None:
-    with killed_client(tmp_path, "import time; time.sleep(600)"):
-        left = containers(engine)
-        assert len(left) == 1
-    assert containers(engine) == left, "nobody has swept yet"
+    with killed_client(tmp_path, "import time; time.sleep(600)") as pid:
+        assert len(containers(engine, pid)) == 1
     shop.perform(DONE)
-    assert containers(engine) == set()
+    assert containers(engine, pid) == set()
 
 
 def test_a_running_clients_container_is_not_swept(shop: Shop, engine: DockerEngine) -> None:
     with shop.failing("print('working'); __import__('time').sleep(600)"):
-        assert engine.sweep() == 0
+        engine.sweep()
         assert len(containers(engine)) == 1
         shop.cancel.set()
 
 
 def test_a_killed_client_is_felt_by_the_payload(tmp_path: Path, engine: DockerEngine) -> None:
-    with killed_client(tmp_path, "sys.stdin.read()"):
-        (container,) = containers(engine)
+    with killed_client(tmp_path, "sys.stdin.read()") as pid:
+        (container,) = containers(engine, pid)
     assert eventually(lambda: not is_running(engine, container))
-    assert engine.sweep() == 1
+    engine.sweep()
+    assert containers(engine, pid) == set()
 
 
 @contextmanager
-def killed_client(folder: Path, script: str) -> Iterator[None]:
-    """Give a client of its own process whose payload is at work; kill -9 it on leaving."""
+def killed_client(folder: Path, script: str) -> Iterator[int]:
+    """Give the id of a client process whose payload is at work; kill -9 it on leaving."""
     program = f"""
         from pathlib import Path
         from builder.effects.docker_container import Limits
@@ -402,7 +409,7 @@ def killed_client(folder: Path, script: str) -> Iterator[None]:
         assert client.stdout is not None
         assert client.stdout.readline() == b"working\n"
         try:
-            yield
+            yield client.pid
         finally:
             client.send_signal(signal.SIGKILL)
 
@@ -421,15 +428,15 @@ def eventually(holds: Callable[[], bool], *, within_s: float = 15.0) -> bool:
     return True
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("how", ["cut", "freeze"])
 def test_a_lost_engine_is_a_failure_not_a_hang(
     shop: Shop, how: str, link: Link, through_link: DockerEngine, engine: DockerEngine
 ) -> None:
     shop.engine = through_link
-    before = containers(engine)
     with shop.failing("print('working'); __import__('time').sleep(600)") as failures:
-        left = containers(engine) - before
+        left = containers(engine)
         getattr(link, how)()
     assert isinstance(failures[0], BuildFailed)
     assert failures[0].reason == "engine-lost"
-    assert engine.sweep(lambda found: found.container in left) == len(left)
+    assert engine.sweep(lambda found: found.container in left) == len(left) == 1

@@ -62,7 +62,9 @@ def _scheduled(
     for choice in (how, plain.schedule):
         try:
             choice(attempt, unit, parallel)
-        except Exception as error:  # TVM raises TVMError, ScheduleError, ValueError and RuntimeError
+        except (
+            Exception
+        ) as error:  # TVM raises TVMError, ScheduleError, ValueError and RuntimeError
             log(f"schedule {choice.__module__} does not fit {name}: {str(error).strip()[:300]}")
             attempt = s_tir.Schedule(tvm.IRModule({"main": function}))
             continue

@@ -24,9 +24,7 @@ def compute(epsilon: float, lanes: int) -> Compute:
         shape = [int(extent) for extent in data.shape]
         *lead, length = shape
         rank, vectors = len(lead), length // lanes
-        i, j, k, m = (
-            te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes)
-        )
+        i, j, k, m = (te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes))
         inverse = tirx.const(1.0 / length, "float32")
         sum_lane = te.compute(
             (*lead, lanes),
@@ -47,8 +45,10 @@ def compute(epsilon: float, lanes: int) -> Compute:
         )
         scale = te.compute(
             lead,
-            lambda *at: tirx.const(1.0, "float32")
-            / tirx.sqrt(squares[at] * inverse + tirx.const(epsilon, "float32")),
+            lambda *at: (
+                tirx.const(1.0, "float32")
+                / tirx.sqrt(squares[at] * inverse + tirx.const(epsilon, "float32"))
+            ),
             name="layernorm_scale",
         )
 

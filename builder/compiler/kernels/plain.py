@@ -34,9 +34,7 @@ def _inline(sch: s_tir.Schedule, block: loops.Block) -> None:
         return  # read in a way that cannot be inlined: it keeps its buffer
 
 
-def _elementwise(
-    sch: s_tir.Schedule, block: loops.Block, unit: VectorUnit, parallel: bool
-) -> None:
+def _elementwise(sch: s_tir.Schedule, block: loops.Block, unit: VectorUnit, parallel: bool) -> None:
     *outer, innermost = sch.get_loops(block)
     length = loops.extent(sch, innermost)
     if parallel and outer:

@@ -34,9 +34,7 @@ def compute(lanes: int) -> Compute:
             return tirx.if_then_else(position < length, value, tirx.const(_LOWEST, "float32"))
 
         pack = te.compute((*lead, vectors, lanes), packed, name="softmax_pack")
-        i, j, k, m = (
-            te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes)
-        )
+        i, j, k, m = (te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes))
         top_lane = te.compute(
             (*lead, lanes),
             lambda *at: te.max(pack[(*at[:rank], i, at[rank])], axis=[i]),
@@ -61,8 +59,9 @@ def compute(lanes: int) -> Compute:
         )
         return te.compute(
             shape,
-            lambda *at: powers[(*at[:rank], at[rank] // lanes, at[rank] % lanes)]
-            * scale[at[:rank]],
+            lambda *at: (
+                powers[(*at[:rank], at[rank] // lanes, at[rank] % lanes)] * scale[at[:rank]]
+            ),
             name=ANCHOR,
         )
 

@@ -30,8 +30,10 @@ def planned(tmp_path: Path, made: onnx.ModelProto) -> StaticPlan:
     prepare(source, shapes={}, given=None, seed=0, output=folder, log=lambda _: None)
     prepared = importing.read_prepared(folder)
     names = [importing.node_name(i, node) for i, node in enumerate(prepared.graph.node)]
-    facts = passes.Facts(platform=PLATFORM, cpu=CPU, target=codegen.llvm_target(PLATFORM, CPU))
-    mod = passes.run(importing.import_model(prepared, folder), facts, lambda _: None)
+    facts = passes.Facts(
+        platform=PLATFORM, cpu=CPU, target=codegen.llvm_target(PLATFORM, CPU), log=lambda _: None
+    )
+    mod = passes.run(importing.import_model(prepared, folder), facts)
     with WeightsWriter(tmp_path / "weights.bin") as weights:
         return lowering.lower(mod, read_signature(folder), names, weights)
 
@@ -53,11 +55,18 @@ def chain(*operators: str, repeat: int = 1) -> onnx.ModelProto:
 
 
 def test_a_fused_call_names_all_its_nodes_and_writes_the_callers_buffer(tmp_path: Path) -> None:
-    plan = planned(tmp_path, conv_bn_relu())
-    assert [call.nodes for call in plan.calls] == [("conv", "relu")]
+    plan = planned(tmp_path, chain("Relu"))
+    assert [call.nodes for call in plan.calls] == [("mm0", "Relu0")]
     assert plan.calls[0].views[0].place is Place.INPUT
     assert plan.calls[0].views[-1].place is Place.OUTPUT
     assert (plan.arena_bytes, plan.copies) == (0, ())
+
+
+def test_a_convolution_and_its_conversions_name_their_nodes(tmp_path: Path) -> None:
+    plan = planned(tmp_path, conv_bn_relu())
+    named = [node for call in plan.calls for node in call.nodes]
+    assert set(named) == {"conv", "relu"}
+    assert all(call.nodes for call in plan.calls)
 
 
 def test_equal_kernels_keep_their_own_nodes(tmp_path: Path) -> None:

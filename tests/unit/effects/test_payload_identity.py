@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.effects.package_files import package_root, templates_root
+from builder.package_files import package_root, templates_root
 from builder.effects.payload_identity import (
     PAYLOAD_SOURCES,
     digest,

@@ -9,7 +9,7 @@ from pathlib import Path
 @cache
 def package_root() -> Path:
     """Return the folder of the ``builder`` package."""
-    return Path(__file__).resolve().parents[1]
+    return Path(__file__).resolve().parent
 
 
 def templates_root() -> Path:
