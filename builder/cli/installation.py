@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder.package_files import package_root, targets_root, templates_root
 from builder.effects.parsed import ParsedValues
 from builder.effects.payload_identity import digest, installed_versions, payload_identity
 from builder.effects.survey import read_texts
 from builder.fingerprint import PayloadIdentity
+from builder.package_files import package_root, targets_root, templates_root
 
 _LOCKED = re.compile(r"^([a-z0-9-]+)==([^ \\]+)", re.MULTILINE)
 

@@ -14,10 +14,10 @@ from builder import __version__
 from builder.cli.environment import Environment
 from builder.cli.installation import installed, pinned
 from builder.effects.docker_endpoint import engine_answers
-from builder.package_files import templates_root
 from builder.errors import UsageError
 from builder.model.target import Target
 from builder.model.toolchain import ImageToolchain, LocalToolchain, Toolchain
+from builder.package_files import templates_root
 from builder.planning import ToolchainOf
 from builder.ports import Workshop
 

@@ -1,8 +1,9 @@
 """Move a network to channel blocks: NCHW becomes [N, C/c, H, W, c], c the vector's lanes.
 
-Every value has up to two forms, plain and blocked; each is made when somebody first wants it, so that
-conversions stand only where a blocked chain begins or ends. Weights are packed here, in numpy. Channels
-that do not fill a block are padded; what the padding holds is never looked at by a plain value.
+Every value has up to two forms, plain and blocked; each is made when somebody first wants it, so
+that conversions stand only where a blocked chain begins or ends. Weights are packed here, in numpy.
+Channels that do not fill a block are padded; what the padding holds is never looked at by a plain
+value.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """exp, erf, tanh and sigmoid as polynomials that stay in vector registers.
 
 LLVM turns these into one call of libm a lane. The polynomials below are for float32; each docstring
-gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to it).
+gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to
+it).
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ _IN_ORDER = frozenset(
 class VectorUnit:
     """One core's float32 vectors.
 
-    ``lanes`` are float32 elements of a register, ``registers`` their number. ``accumulators`` is how
-    many of them a tile may sum into: the rest hold weights and broadcast inputs, and an out-of-order
-    core needs about ten sums in flight to hide its multiply-add's latency.
+    ``lanes`` are float32 elements of a register, ``registers`` their number. ``accumulators`` is
+    how many of them a tile may sum into: the rest hold weights and broadcast inputs, and an
+    out-of-order core needs about ten sums in flight to hide its multiply-add's latency.
     """
 
     lanes: int

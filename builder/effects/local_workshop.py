@@ -15,7 +15,6 @@ from builder.effects.durable import refusals, remove_tree
 from builder.effects.eviction import ZIG
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder
-from builder.package_files import package_root
 from builder.effects.payload_events import (
     LogLine,
     PayloadDone,
@@ -26,6 +25,7 @@ from builder.effects.payload_events import (
 from builder.effects.payload_process import PayloadProcess, Stream
 from builder.errors import BoardwrightError, BuildFailed, Interrupted
 from builder.model.source import Source
+from builder.package_files import package_root
 from builder.ports import Log
 from builder.steps import Prepare, Step
 from builder.wire import Job, dump_job

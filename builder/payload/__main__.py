@@ -7,8 +7,8 @@ import traceback
 from pathlib import Path
 from typing import assert_never
 
-from builder.package_files import templates_root
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
+from builder.package_files import templates_root
 from builder.payload.protocol import Speaker, die_with_parent
 from builder.ports import Log
 from builder.steps import Assemble, BuildRuntime, Compile, Prepare, Verify

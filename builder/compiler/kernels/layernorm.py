@@ -6,7 +6,6 @@ from typing import Any
 
 from tvm import s_tir, te, tirx
 
-from builder.compiler.kernels import loops
 from builder.compiler.kernels.conv import Compute
 from builder.compiler.vector_unit import VectorUnit
 

@@ -64,5 +64,5 @@ def fold_epilogue(schedule: s_tir.Schedule, anchor: str) -> tuple[Block, Block, 
         schedule.compute_inline(block)
     if after:
         return main, after[-1], before
-    sums = schedule.cache_write(main, 0, "local")
-    return sums, main, before
+    copy_out = schedule.cache_write(main, 0, "local")
+    return main, copy_out, before

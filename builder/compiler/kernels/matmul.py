@@ -90,7 +90,7 @@ def compute_batched(width: int) -> Compute:
 
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
-    """Sum a tile of rows by one panel in registers; panels outermost, so that each stays in cache."""
+    """Sum a tile of rows by one panel in registers; panels outermost, to stay in cache."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     for block in before:
         innermost = sch.get_loops(block)[-1]
@@ -133,7 +133,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
 
 def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
     """Return the panel's width: the last extent of the packed operand, which is read second."""
-    packed = sch.get(main).reads[1].buffer
+    packed = sch.get(main).reads[1].source
     return int(packed.shape[-1])
 
 

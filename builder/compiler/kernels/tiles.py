@@ -19,11 +19,11 @@ def image_tile(
     """Return (rows, columns, channel blocks) of the outputs one tile sums in registers.
 
     Each step of the reduction costs the larger of the multiply-adds (two a cycle), of what their
-    latency allows with so few sums in flight, and of the loads (two a cycle: one broadcast a column,
-    one vector a channel block). A partial tile at the right edge is paid in full once more.
+    latency allows with so few sums in flight, and of the loads (two a cycle: one broadcast a
+    column, one vector a channel block). A partial tile at the right edge is paid in full once more.
     """
     best: tuple[float, tuple[int, int, int]] | None = None
-    for blocks in (b for b in divisors(channel_blocks) if b <= 2 or unit.lanes == 4 and b <= 4):
+    for blocks in (b for b in divisors(channel_blocks) if b <= (4 if unit.lanes == 4 else 2)):
         for columns in range(1, min(width, unit.accumulators // blocks) + 1):
             rows_to_try = divisors(height) if columns == width else [1]
             for rows in rows_to_try:
@@ -52,7 +52,7 @@ def _step(points: int, blocks: int) -> float:
 
 
 def row_tile(rows: int, limit: int) -> int:
-    """Return how many rows of a matrix product to sum at once: near ``limit``, with a cheap rest."""
+    """Return how many rows of a product to sum at once: near ``limit``, with a cheap rest."""
 
     def cost(tile: int) -> float:
         whole, rest = divmod(rows, tile)

@@ -185,7 +185,7 @@ Matrix = Sequence[Sequence[float]]
 
 
 def _row_of(matrix: Matrix, row: Any, element: Callable[[int], Any]) -> Any:
-    """Return the product of one row of ``matrix``, chosen by a loop to be unrolled, with a column."""
+    """Return the product of a column with the row that an unrolled loop chooses."""
     chosen = _combination(matrix[-1], element)
     for number in range(len(matrix) - 2, -1, -1):
         chosen = tirx.Select(row == number, _combination(matrix[number], element), chosen)

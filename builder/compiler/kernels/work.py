@@ -12,8 +12,8 @@ from builder.compiler.kernels import loops
 SPLIT_AT_POINTS = 400_000
 """Block iterations from which a kernel is split over cores.
 
-At eight lanes and two operations a cycle that is some 10 us of one core: three times what it costs to
-wake a waiting worker and to meet it again.
+At eight lanes and two operations a cycle that is some 10 us of one core: three times what it costs
+to wake a waiting worker and to meet it again.
 """
 
 

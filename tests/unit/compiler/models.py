@@ -31,7 +31,8 @@ def model(
         [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    onnx.checker.check_model(made)
+    if None not in outputs.values():  # the checker wants ranks that inference finds later
+        onnx.checker.check_model(made)
     return made
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.package_files import package_root, templates_root
 from builder.effects.payload_identity import (
     PAYLOAD_SOURCES,
     digest,
     installed_versions,
     payload_identity,
 )
+from builder.package_files import package_root, templates_root
 
 
 def imported(module: Path) -> Iterator[str]:

@@ -1,0 +1,80 @@
+"""Run a compiled module in this process, on this CPU: kernels against ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import tvm
+from tvm import relax
+
+from builder.compiler import codegen, importing, passes
+from builder.compiler.pipeline import read_signature
+from builder.compiler.prepare.pipeline import prepare
+from builder.model.target import Cpu, Libc, Platform
+from builder.model.tensor import TensorSpec
+
+PLATFORM = Platform(arch="x86_64", libc=Libc(family="glibc", floor="2.17"))
+VERSIONS = {4: "x86-64-v2", 8: "x86-64-v3", 16: "x86-64-v4"}
+
+_LOWERING = (
+    relax.transform.ToNonDataflow(),
+    relax.transform.RemovePurityChecking(),
+    relax.transform.CallTIRRewrite(),
+    relax.transform.LowerAllocTensor(),
+    relax.transform.LowerRuntimeBuiltin(),
+    relax.transform.ComputePrimValue(),
+    relax.transform.VMShapeLower(),
+    relax.transform.AttachGlobalSymbol(),
+)
+
+
+def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -> dict[str, Any]:
+    """Compile ``made`` for a CPU of so many lanes; return what was logged and each output's error.
+
+    An error is relative to the output's largest value. Keys: ``log`` (lines), ``outputs`` (floats).
+    """
+    log: list[str] = []
+    prepared = _prepared(made, folder)
+    cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
+    target = codegen.llvm_target(PLATFORM, cpu)
+    facts = passes.Facts(platform=PLATFORM, cpu=cpu, target=target, log=log.append)
+    mod = passes.run(importing.import_model(importing.read_prepared(prepared), prepared), facts)
+    with target:
+        for lowering in _LOWERING:
+            mod = lowering(mod)
+        program = relax.build(mod, target=target, relax_pipeline=tvm.transform.Sequential([]))
+    machine = relax.VirtualMachine(program, tvm.cpu())
+    signature = read_signature(prepared)
+    feed = [tvm.runtime.tensor(_load(prepared, "inputs", spec)) for spec in signature.inputs]
+    made_here = machine["main"](*feed)
+    results = [made_here] if hasattr(made_here, "numpy") else list(made_here)
+    return {
+        "log": log,
+        "outputs": [
+            _error(result.numpy(), _load(prepared, "expected", spec))
+            for result, spec in zip(results, signature.outputs, strict=True)
+        ],
+    }
+
+
+def _prepared(made: onnx.ModelProto, folder: Path) -> Path:
+    source, prepared = folder / "source.onnx", folder / "prepared"
+    onnx.save(made, source)
+    prepared.mkdir()
+    prepare(source, shapes={}, given=None, seed=3, output=prepared, log=lambda _: None)
+    return prepared
+
+
+def _load(prepared: Path, kind: str, spec: TensorSpec) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(prepared / "check" / kind / f"{spec.file}.npy")
+    return array
+
+
+def _error(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
+    assert found.shape == expected.shape
+    scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
+    return float(np.abs(found - expected).max(initial=0.0)) / scale

@@ -1,0 +1,210 @@
+"""Every kernel family against ONNX Runtime, over shapes that no block divides."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+from tests.unit.compiler.execution import VERSIONS, errors
+from tests.unit.compiler.models import model
+
+CLOSE = 2e-5
+"""Of the largest output. Winograd's transforms cost a digit against direct sums."""
+
+
+def runs_here(lanes: int) -> bool:
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    return {4: "sse4_2", 8: "avx2", 16: "avx512f"}[lanes] in flags
+
+
+LANES = [
+    pytest.param(
+        lanes, marks=pytest.mark.skipif(not runs_here(lanes), reason=f"no {VERSIONS[lanes]} CPU")
+    )
+    for lanes in VERSIONS
+]
+
+
+def values(*shape: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def check(made: onnx.ModelProto, lanes: int, cores: int = 1) -> list[str]:
+    """Compile and run; return the lines that tell of a schedule that did not fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=lanes, cores=cores)
+    assert max(result["outputs"]) < CLOSE
+    return [line for line in result["log"] if "does not fit" in line]
+
+
+def conv_chain(
+    channels: int,
+    out: int,
+    height: int,
+    width: int,
+    *,
+    kernel: tuple[int, int] = (3, 3),
+    strides: tuple[int, int] = (1, 1),
+    dilations: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (1, 1, 1, 1),
+    groups: int = 1,
+) -> onnx.ModelProto:
+    """Return Conv 1x1 -> Relu -> the convolution in question with bias -> Relu.
+
+    The first makes the second's input blocked, as it is inside any network.
+    """
+    weights = {
+        "w0": values(channels, 3, 1, 1),
+        "w": values(out, channels // groups, *kernel, seed=1),
+        "b": values(out, seed=2),
+    }
+    attributes: dict[str, Any] = {
+        "strides": strides,
+        "dilations": dilations,
+        "pads": pads,
+        "group": groups,
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["c0"]),
+        helper.make_node("Relu", ["c0"], ["r0"]),
+        helper.make_node("Conv", ["r0", "w", "b"], ["c1"], **attributes),
+        helper.make_node("Relu", ["c1"], ["y"]),
+    ]
+    return model(nodes, inputs={"x": [1, 3, height, width]}, outputs={"y": None}, weights=weights)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    "made",
+    [
+        conv_chain(16, 16, 9, 7),
+        conv_chain(5, 19, 11, 13),
+        conv_chain(32, 24, 8, 8, kernel=(1, 1), pads=(0, 0, 0, 0)),
+        conv_chain(16, 32, 15, 17, strides=(2, 2)),
+        conv_chain(16, 8, 12, 12, kernel=(5, 3), dilations=(2, 1), pads=(4, 1, 4, 1)),
+        conv_chain(7, 7, 10, 9, groups=7),
+        conv_chain(32, 32, 10, 9, groups=32, strides=(2, 1)),
+        conv_chain(32, 64, 6, 6, groups=2),
+        conv_chain(12, 24, 6, 6, groups=3),
+        conv_chain(32, 64, 15, 14),
+    ],
+    ids=[
+        "even",
+        "odd",
+        "pointwise",
+        "strided",
+        "dilated",
+        "depthwise-odd",
+        "depthwise-strided",
+        "grouped",
+        "grouped-odd",
+        "winograd",
+    ],
+)
+def test_convolutions(made: onnx.ModelProto, lanes: int) -> None:
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_split_over_cores_computes_the_same(lanes: int) -> None:
+    assert check(conv_chain(32, 64, 40, 40), lanes, cores=4) == []
+
+
+def product(rows: int, depth: int, columns: int) -> onnx.ModelProto:
+    """Return MatMul with constant weights, bias and GELU's Erf behind it."""
+    return model(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"]),
+            helper.make_node("Add", ["m", "b"], ["s"]),
+            helper.make_node("Erf", ["s"], ["y"]),
+        ],
+        inputs={"x": [rows, depth]},
+        outputs={"y": None},
+        weights={"w": values(depth, columns) / np.float32(depth**0.5), "b": values(columns, seed=1)},
+    )
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    "shape", [(1, 64, 64), (1, 30, 10), (13, 48, 40), (32, 17, 33), (64, 64, 96), (7, 5, 3)]
+)
+def test_products_with_weights(shape: tuple[int, int, int], lanes: int) -> None:
+    assert check(product(*shape), lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("shape", [(2, 3, 16, 8, 16), (1, 2, 9, 5, 11), (3, 1, 33, 32, 20)])
+def test_products_of_activations(shape: tuple[int, ...], lanes: int) -> None:
+    a, b, rows, depth, columns = shape
+    made = model(
+        [helper.make_node("MatMul", ["x", "y"], ["m"]), helper.make_node("Tanh", ["m"], ["z"])],
+        inputs={"x": [a, b, rows, depth], "y": [a, b, depth, columns]},
+        outputs={"z": None},
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("shape", [(4, 32), (2, 3, 17), (5, 100), (1, 197)])
+def test_rows(shape: tuple[int, ...], lanes: int) -> None:
+    """Softmax of any length; layer normalisation with its epilogue."""
+    made = model(
+        [
+            helper.make_node("Softmax", ["x"], ["s"], axis=-1),
+            helper.make_node("LayerNormalization", ["x", "g", "b"], ["n"], axis=-1),
+            helper.make_node("Sigmoid", ["n"], ["y"]),
+        ],
+        inputs={"x": list(shape)},
+        outputs={"s": None, "y": None},
+        weights={"g": values(shape[-1]), "b": values(shape[-1], seed=1)},
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("ceil", [0, 1])
+def test_pools(operator: str, ceil: int, lanes: int) -> None:
+    attributes: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": ceil}
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node(operator, ["c"], ["p"], pads=[1, 1, 1, 1], **attributes),
+            helper.make_node("GlobalAveragePool", ["p"], ["g"]),
+            helper.make_node("Mul", ["p", "g"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 12, 10]},
+        outputs={"y": None},
+        weights={"w": values(19, 3, 1, 1)},
+    )
+    assert check(made, lanes) == []
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    channels=st.integers(1, 40),
+    out=st.integers(1, 40),
+    height=st.integers(3, 20),
+    width=st.integers(3, 20),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_any_convolution(
+    channels: int,
+    out: int,
+    height: int,
+    width: int,
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+) -> None:
+    made = conv_chain(channels, out, height, width, kernel=kernel, strides=strides)
+    assert check(made, 8 if runs_here(8) else 4) == []
