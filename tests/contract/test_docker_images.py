@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,8 +48,8 @@ def a_new_image(*instructions: str) -> ImageToolchain:
     return ImageToolchain(dockerfile=text + "\n", context=())
 
 
-def ensure(images: Images, toolchain: ImageToolchain, cancel: threading.Event | None = None) -> str:
-    return images.ensure(toolchain, log=lambda _: None, cancel=cancel or threading.Event())
+def ensure(images: Images, toolchain: ImageToolchain) -> str:
+    return images.ensure(toolchain, log=lambda _: None, cancel=threading.Event())
 
 
 def test_it_is_built_once_and_found_after(images: Images, engine: DockerEngine) -> None:
@@ -125,60 +125,74 @@ def test_a_base_that_cannot_be_pulled_is_said_to_be(images: Images) -> None:
 
 
 def test_cancelling_ends_the_build_on_the_engine(images: Images, engine: DockerEngine) -> None:
-    toolchain, cancel = a_new_image("RUN sleep 600"), threading.Event()
-    before = running(engine)
-    failures: list[BoardwrightError] = []
-    building = start(images, toolchain, failures, cancel)
-    while running(engine) <= before:
-        time.sleep(0.1)
-    began_s = time.monotonic()
-    cancel.set()
-    building.join(30)
-    assert time.monotonic() - began_s < 2.0
-    assert isinstance(failures[0], Interrupted)
-    deadline_s = time.monotonic() + 20
-    while running(engine) > before and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert running(engine) == before
+    with Build(images) as build:
+        began_s = time.monotonic()
+        build.cancel.set()
+        build.join()
+        assert time.monotonic() - began_s < 2.0
+    assert isinstance(build.failure, Interrupted)
+    assert eventually(lambda: not is_running(engine, build.container()))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("how", ["cut", "freeze"])
 def test_an_engine_lost_while_building_is_a_failure_not_a_hang(
-    engine: DockerEngine, tmp_path: Path, link: Link, how: str
+    tmp_path: Path, link: Link, how: str
 ) -> None:
     through_link = dataclasses.replace(connect({"DOCKER_HOST": link.url}), timeout_s=1.0)
     images = Images(engine=through_link, locks=tmp_path / "locks", build_arguments={})
-    before = running(engine)
-    failures: list[BoardwrightError] = []
-    building = start(images, a_new_image("RUN sleep 30"), failures, threading.Event())
-    while running(engine) <= before:
+    with Build(images) as build:
+        getattr(link, how)()
+        build.join()
+    assert isinstance(build.failure, BuildFailed)
+    assert build.failure.reason == "engine-lost"
+
+
+class Build(threading.Thread):
+    """A build that does not end by itself, at work once the block is entered."""
+
+    def __init__(self, images: Images) -> None:
+        super().__init__()
+        self.images, self.lines, self.cancel = images, list[str](), threading.Event()
+        self.failure: BoardwrightError | None = None
+
+    def run(self) -> None:
+        toolchain = a_new_image("RUN echo at work && sleep 60")
+        try:
+            self.images.ensure(toolchain, log=self.lines.append, cancel=self.cancel)
+        except BoardwrightError as failure:
+            self.failure = failure
+
+    def __enter__(self) -> Build:
+        self.start()
+        assert eventually(lambda: "at work" in self.lines), self.lines
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel.set()
+        self.join()
+
+    def join(self, timeout: float | None = 30.0) -> None:
+        super().join(timeout)
+        assert not self.is_alive()
+
+    def container(self) -> str:
+        (*_, last) = (line for line in self.lines if "Running in" in line)
+        return last.split()[-1]
+
+
+def eventually(holds: Callable[[], bool], *, within_s: float = 30.0) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline_s:
+            return False
         time.sleep(0.1)
-    getattr(link, how)()
-    building.join(30)
-    assert isinstance(failures[0], BuildFailed)
-    assert failures[0].reason == "engine-lost"
+    return True
 
 
-def start(
-    images: Images,
-    toolchain: ImageToolchain,
-    failures: list[BoardwrightError],
-    cancel: threading.Event,
-) -> threading.Thread:
-    def build() -> None:
-        with pytest.raises(BoardwrightError) as caught:
-            ensure(images, toolchain, cancel)
-        failures.append(caught.value)
-
-    thread = threading.Thread(target=build)
-    thread.start()
-    return thread
-
-
-def running(engine: DockerEngine) -> int:
+def is_running(engine: DockerEngine, container: str) -> bool:
     with engine.client() as client:
-        return len(client.containers())
+        return any(item["Id"].startswith(container) for item in client.containers())
 
 
 def remove(engine: DockerEngine, toolchain: ImageToolchain) -> None:

@@ -22,13 +22,6 @@ SHARED = ROOT.parent / "shared" / "models"
 FOUR = ("x86_64-linux", "raspberry-pi-4", "jetson-nano", "raspberry-pi-armv7")
 
 
-@pytest.fixture(scope="session")
-def cache() -> Path:
-    """One build cache for the whole session, kept between sessions: zig fills it slowly."""
-    default = Path.home() / ".cache" / "boardwright-tests" / "build"
-    return Path(os.environ.get("BOARDWRIGHT_TEST_CACHE", default))
-
-
 def boardwright(
     *arguments: str | Path, cache: Path, cwd: Path, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

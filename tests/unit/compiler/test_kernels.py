@@ -129,7 +129,10 @@ def product(rows: int, depth: int, columns: int) -> onnx.ModelProto:
         ],
         inputs={"x": [rows, depth]},
         outputs={"y": None},
-        weights={"w": values(depth, columns) / np.float32(depth**0.5), "b": values(columns, seed=1)},
+        weights={
+            "w": values(depth, columns) / np.float32(depth**0.5),
+            "b": values(columns, seed=1),
+        },
     )
 
 

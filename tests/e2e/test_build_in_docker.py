@@ -1,0 +1,74 @@
+"""Containers make the bytes that this machine makes, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.effects.docker_endpoint import engine_answers
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "ci" / "models" / "digits.onnx"
+SHARED = ROOT.parent / "shared" / "models"
+TARGETS = ("x86_64-linux", "raspberry-pi-4", "jetson-nano", "raspberry-pi-armv7")
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(1800),  # the first build of an image installs some 500 MB
+    pytest.mark.skipif(not engine_answers(os.environ), reason="no Docker engine answers"),
+    pytest.mark.skipif(
+        "BOARDWRIGHT_BASE_IMAGE" not in os.environ,
+        reason="BOARDWRIGHT_BASE_IMAGE names no local image and no registry may be reached",
+    ),
+    pytest.mark.skipif(
+        not (shutil.which("qemu-aarch64-static") and shutil.which("qemu-arm-static")),
+        reason="qemu-user is not installed here, so local bundles cannot be verified",
+    ),
+]
+
+
+def digests(model: Path, toolchain: str, folder: Path, cache: Path, *options: str) -> list[str]:
+    """Build ``model`` for the four boards; return the archives' SHA-256."""
+    folder.mkdir()
+    chosen = [word for target in TARGETS for word in ("--target", target)]
+    command = [sys.executable, "-m", "builder", "build", str(model), *chosen, *options]
+    done = subprocess.run(
+        [*command, "--toolchain", toolchain, "--verify", "require", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "BOARDWRIGHT_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    receipts = [
+        json.loads((folder / "dist" / model.stem / target / "receipt.json").read_text())
+        for target in TARGETS
+    ]
+    assert all(receipt["verify"]["ok"] for receipt in receipts)
+    return [receipt["bundle"]["sha256"] for receipt in receipts]
+
+
+@pytest.mark.parametrize(
+    "model", ["digits", "mnist", "ultraface-rfb-320", "yunet-n-320", "yunet-n-dynamic"]
+)
+def test_docker_and_local_make_the_same_bytes(tmp_path: Path, cache: Path, model: str) -> None:
+    path = DIGITS if model == "digits" else SHARED / f"{model}.onnx"
+    if not path.exists():
+        pytest.skip("the shared models are not beside this checkout")
+    options = ("--shape", "input=1,3,160,192") if model == "yunet-n-dynamic" else ()
+    here = digests(path, "local", tmp_path / "local", cache, *options)
+    there = digests(path, "docker", tmp_path / "docker", cache, *options)
+    assert here == there
+
+
+def test_no_container_outlives_its_step() -> None:
+    labelled = ("ps", "--all", "--quiet", "--filter", "label=boardwright.owner")
+    listed = subprocess.run(["docker", *labelled], capture_output=True, text=True, check=True)
+    assert listed.stdout.split() == []
