@@ -57,9 +57,13 @@ def row(folder: Path) -> Row:
 
 def table(rows: list[Row]) -> Table:
     """Return the rows as a table for people."""
-    made = Table(title="digits.onnx, built here")
+    made = Table(
+        title=f"{MODEL.name}, built and run here",
+        caption="Under qemu a latency says that it runs, not how fast a board is.",
+    )
     for heading in ("target", "library", "archive", "max error", "latency", "ran"):
-        made.add_column(heading, justify="left" if heading in ("target", "ran") else "right")
+        side = "left" if heading in ("target", "ran") else "right"
+        made.add_column(heading, justify=side, no_wrap=True)
     for entry in rows:
         receipt = entry.receipt
         if receipt["status"] != "ok":
@@ -72,10 +76,8 @@ def table(rows: list[Row]) -> Table:
             f"{sizes['library'] / 1000:.0f} kB",
             f"{sizes['archive'] / 1000:.0f} kB",
             "not checked" if error is None else f"{error:.1e}",
-            "-" if entry.bench is None else f"{entry.bench['latency_us']['median']:.0f} µs",
-            {"native": "natively", "qemu": "under qemu (not a board's speed)"}.get(
-                verify["where"], "nowhere"
-            ),
+            "-" if entry.bench is None else f"{entry.bench['latency_us']['median'] / 1000:.2f} ms",
+            {"native": "natively", "qemu": "under qemu"}.get(verify["where"], "nowhere"),
         )
     return made
 
