@@ -6,7 +6,8 @@ import io
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from builder.effects.docker_engine import DockerEngine
@@ -19,7 +20,7 @@ from builder.model.toolchain import ImageToolchain
 from builder.ports import Log
 from builder.toolchain.image import image_tag
 
-Account = Iterable[Mapping[str, Any]]
+Said = Mapping[str, Any]
 
 _TAIL_LINES = 30
 _SILENCE_S = 3600.0
@@ -49,19 +50,8 @@ def build_image(
     Raises ``BuildFailed`` ``image-build-failed`` with the Dockerfile's line and the log's tail.
     """
     try:
-        with engine_calls("building the image"), engine.client(_SILENCE_S) as client:
-            account = client.build(
-                fileobj=io.BytesIO(b"".join(pack(_context(toolchain)))),
-                custom_context=True,
-                tag=image_tag(toolchain),
-                labels=dict(labels),
-                buildargs=dict(arguments),
-                use_config_proxy=True,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            )
-            follow(watch(account, cancel=cancel, going_on=engine.is_up), log)
+        with closing(_building(engine, toolchain, labels, arguments, cancel)) as account:
+            _follow(account, log)
     except _AccountOfFailure as failure:
         raise BuildFailed(
             "the toolchain image cannot be built",
@@ -77,9 +67,8 @@ def pull_image(engine: DockerEngine, name: str, *, log: Log, cancel: threading.E
     """Pull ``repository[:tag]@digest``. Raises ``BuildFailed`` ``base-image-unavailable``."""
     repository, _, digest = name.partition("@")
     try:
-        with engine_calls(f"pulling {name}"), engine.client(_SILENCE_S) as client:
-            account = client.pull(repository, tag=digest, stream=True, decode=True)
-            follow(watch(account, cancel=cancel, going_on=engine.is_up), log)
+        with closing(_pulling(engine, repository, digest, cancel)) as account:
+            _follow(account, log)
     except _AccountOfFailure as failure:
         raise _unavailable(name, failure.said) from failure
     except BuildFailed as failure:
@@ -88,7 +77,37 @@ def pull_image(engine: DockerEngine, name: str, *, log: Log, cancel: threading.E
         raise _unavailable(name, failure.why) from failure
 
 
-def follow(account: Account, log: Log) -> None:
+def _building(
+    engine: DockerEngine,
+    toolchain: ImageToolchain,
+    labels: Mapping[str, str],
+    arguments: Mapping[str, str],
+    cancel: threading.Event,
+) -> Generator[Said]:
+    with engine_calls("building the image"), engine.client(_SILENCE_S) as client:
+        account = client.build(
+            fileobj=io.BytesIO(b"".join(pack(_context(toolchain)))),
+            custom_context=True,
+            tag=image_tag(toolchain),
+            labels=dict(labels),
+            buildargs=dict(arguments),
+            use_config_proxy=True,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        yield from watch(account, cancel=cancel, going_on=engine.is_up)
+
+
+def _pulling(
+    engine: DockerEngine, repository: str, digest: str, cancel: threading.Event
+) -> Generator[Said]:
+    with engine_calls(f"pulling {repository}"), engine.client(_SILENCE_S) as client:
+        account = client.pull(repository, tag=digest, stream=True, decode=True)
+        yield from watch(account, cancel=cancel, going_on=engine.is_up)
+
+
+def _follow(account: Iterable[Said], log: Log) -> None:
     """Say the engine's lines until the account ends; an account of failure is raised."""
     instruction, tail = "", deque[str](maxlen=_TAIL_LINES)
     for line in _lines(account):
@@ -104,7 +123,7 @@ class _Error(str):
     __slots__ = ()
 
 
-def _lines(account: Account) -> Iterator[str]:
+def _lines(account: Iterable[Said]) -> Iterator[str]:
     for item in account:
         if "error" in item:
             yield _Error(item["error"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class Container:
         with engine_calls("sending the job"), self.engine.client(_TRANSFER_TIMEOUT_S) as client:
             client.put_archive(self.identity, str(WORK), self._unless_stopped(pack(entries)))
 
-    def run(self) -> Iterator[Frame]:
+    def run(self) -> Generator[Frame]:
         """Start the command and yield what it says until it ends.
 
         The container's standard input is this connection: when this process dies, it closes.

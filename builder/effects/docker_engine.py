@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builder.effects.docker_endpoint import Endpoint, TlsFiles, resolve_endpoint
 from builder.effects.docker_failures import engine_calls
 from builder.effects.docker_owner import LABEL, Labelled, Owner, abandoned, this_process
+from builder.effects.docker_ssh import SshBridge
 from builder.errors import BuildFailed, UsageError
 
 if TYPE_CHECKING:
@@ -81,13 +82,16 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
     import docker.errors
     import requests
 
-    endpoint = resolve_endpoint(environ)
+    named = resolve_endpoint(environ)
+    bridge = SshBridge(named.url) if named.url.startswith("ssh://") else None
+    reached = Endpoint(url=bridge.url) if bridge else named
     try:
-        with _client(endpoint, "auto", _TIMEOUT_S) as client:
+        with _client(reached, "auto", _TIMEOUT_S) as client:
             version: str = client.api_version
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise _no_engine(endpoint, error) from error
-    return DockerEngine(endpoint=endpoint, version=version)
+        why = bridge and bridge.last_words()
+        raise _no_engine(named.url, why or str(error)) from error
+    return DockerEngine(endpoint=reached, version=version)
 
 
 def _client(endpoint: Endpoint, version: str, timeout_s: float) -> docker.APIClient:
@@ -98,8 +102,6 @@ def _client(endpoint: Endpoint, version: str, timeout_s: float) -> docker.APICli
         version=version,
         timeout=timeout_s,
         tls=_tls(endpoint.tls) if endpoint.tls else False,
-        # The ssh program knows the user's jump hosts, agents and known hosts; paramiko does not.
-        use_ssh_client=True,
     )
 
 
@@ -114,15 +116,15 @@ def _tls(files: TlsFiles) -> docker.tls.TLSConfig:
     )
 
 
-def _no_engine(endpoint: Endpoint, error: Exception) -> UsageError:
+def _no_engine(url: str, why: str) -> UsageError:
     start = "start one (as root: systemctl start docker), or build with --toolchain local"
     join = "add the user to the docker group (usermod -aG docker NAME), or use --toolchain local"
-    is_forbidden = "Permission denied" in str(error)
+    is_forbidden = url.startswith("unix://") and "Permission denied" in why
     return UsageError(
         "this user may not use the Docker engine" if is_forbidden else "no Docker engine answers",
         reason="no-docker-engine",
-        where=endpoint.url,
-        why=str(error),
+        where=url,
+        why=why,
         remedy=join if is_forbidden else start,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,15 +105,16 @@ def _listen(place: Container, log: Log) -> None:
     """Follow the payload to its end. Raises its failure, or ``BuildFailed`` for any other end."""
     tail = deque[str](maxlen=_TAIL_LINES)
     is_done, failure = False, None
-    for event in _events(place.run()):
-        match event:
-            case LogLine():
-                tail.append(event.text)
-                log(event.text)
-            case PayloadFailed():
-                failure = event.failure
-            case PayloadDone():
-                is_done = True
+    with closing(place.run()) as frames:
+        for event in _events(frames):
+            match event:
+                case LogLine():
+                    tail.append(event.text)
+                    log(event.text)
+                case PayloadFailed():
+                    failure = event.failure
+                case PayloadDone():
+                    is_done = True
     ending = place.ending()
     if failure or not is_done or ending.status:
         raise _verdict(failure, ending, list(tail))

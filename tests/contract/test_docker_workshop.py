@@ -27,6 +27,7 @@ from builder.errors import BoardwrightError, BuildFailed, IntegrityError, Interr
 from builder.model.source import Source, SourceFile
 from builder.model.target import Libc, Platform
 from builder.model.toolchain import ImageToolchain
+from builder.ports import Log
 from builder.steps import BuildRuntime
 from tests.contract.docker_fixtures import LOCKS, Link, a_small_toolchain, an_engine
 
@@ -93,6 +94,7 @@ class Shop:
         self.lines: list[str] = []
         self.cancel = threading.Event()
         self.heard = threading.Event()
+        self.hear: Log = self._listen
 
     def perform(
         self,
@@ -110,7 +112,7 @@ class Shop:
             inputs=inputs or {},
             sources=sources or {},
             output=self.output,
-            log=self._hear,
+            log=self.hear,
             cancel=self.cancel,
         )
 
@@ -135,7 +137,7 @@ class Shop:
             thread.join(30)
         assert not thread.is_alive()
 
-    def _hear(self, line: str) -> None:
+    def _listen(self, line: str) -> None:
         self.lines.append(line)
         self.heard.set()
 
@@ -347,6 +349,16 @@ def test_a_flood_of_output_is_read_to_its_end(shop: Shop) -> None:
     assert len(shop.lines) == 30_000
 
 
+def test_a_broken_pipe_of_our_own_is_not_the_engines(shop: Shop) -> None:
+    shop.hear = broken_pipe
+    with pytest.raises(BrokenPipeError):
+        shop.perform("print('to nobody'); __import__('time').sleep(600)")
+
+
+def broken_pipe(line: str) -> None:
+    raise BrokenPipeError(line)
+
+
 def test_two_steps_at_once_do_not_meet(
     engine: DockerEngine, toolchain: ImageToolchain, tmp_path: Path
 ) -> None:
@@ -401,7 +413,7 @@ def killed_client(folder: Path, script: str) -> Iterator[int]:
         output = Path({str(folder)!r}) / "client"
         output.mkdir()
         shop = Shop(an_engine(), a_small_toolchain(), output, Limits(memory_bytes=256 << 20))
-        shop._hear = lambda line: print(line, flush=True)
+        shop.hear = lambda line: print(line, flush=True)
         shop.perform({"print('working'); " + script!r})
         """
     argv = (sys.executable, "-c", textwrap.dedent(program))
