@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.effects.docker_endpoint import Endpoint, TlsFiles, resolve_endpoint
-from builder.effects.docker_failures import engine_calls
+from builder.effects.docker_failures import engine_calls, root_cause
 from builder.effects.docker_owner import LABEL, Labelled, Owner, abandoned, this_process
 from builder.effects.docker_ssh import SshBridge
 from builder.errors import BuildFailed, UsageError
@@ -90,7 +90,7 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
             version: str = client.api_version
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         why = bridge and bridge.last_words()
-        raise _no_engine(named.url, why or str(error)) from error
+        raise _no_engine(named.url, why or root_cause(error)) from error
     return DockerEngine(endpoint=reached, version=version)
 
 

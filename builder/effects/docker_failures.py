@@ -36,7 +36,7 @@ def engine_calls(doing: str) -> Iterator[None]:
         ConnectionError,
         TimeoutError,
     ) as error:
-        raise engine_lost(doing, str(error)) from error
+        raise engine_lost(doing, root_cause(error)) from error
 
 
 def refused(doing: str, said: str) -> BuildFailed:
@@ -65,3 +65,10 @@ def engine_lost(doing: str, why: str) -> BuildFailed:
         state="nothing was kept; a container left behind is removed by the next build",
         remedy=FIND_THE_ENGINE,
     )
+
+
+def root_cause(error: BaseException) -> str:
+    """Return what the system said, without the wrapping of the libraries above it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 
@@ -48,12 +49,19 @@ class SshBridge:
         while True:
             near, _ = self._listening.accept()
             # ssh holds the only other end: when either side goes, the other one reads its end.
-            end = near.fileno()
             with near, self._complaints.open("ab") as complaints:
-                process = subprocess.Popen(
-                    self._argv, stdin=end, stdout=end, stderr=complaints, start_new_session=True
-                )
+                try:
+                    process = self._connect(near.fileno(), complaints)
+                except OSError as error:
+                    complaints.write(f"{error}\n".encode())
+                    continue
             threading.Thread(target=process.wait, daemon=True).start()
+
+    def _connect(self, end: int, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+        # In a session of its own, so that Ctrl-C ends it with the build and not before.
+        return subprocess.Popen(
+            self._argv, stdin=end, stdout=end, stderr=complaints, start_new_session=True
+        )
 
 
 def ssh_command(url: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What building costs: seconds, bytes and memory against the figures the project holds itself to."""
+"""What building costs in seconds, bytes and memory, against the bounds the project sets itself."""
 
 from __future__ import annotations
 

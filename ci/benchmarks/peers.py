@@ -1,8 +1,9 @@
 """Compiled models against other CPU runtimes: interleaved runs, medians, one table.
 
 Every model runs on ours, ONNX Runtime, OpenVINO and MNN in turn (A B C D A B C D…), in one process
-each pinned to the same cores, on the same inputs. Peers get the model without initialisers among its
-inputs, which would stop their constant folding. A ratio above one means that ours is faster.
+that is pinned to as many cores as threads, on the same inputs. Peers get the model without
+initialisers among its inputs, which would stop their constant folding. A ratio above one means that
+ours is faster.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ element a column and loads one vector of weights a block. It reaches the core's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ from tvm import s_tir, te, tirx
 from builder.compiler.kernels import loops, tiles
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
+
+WEIGHTS_IN_CACHE_BYTES = 256 * 1024
+"""Half of a common second-level cache: weights up to this are walked again every row."""
 
 ANCHOR = "conv_sum"
 PAD = "conv_pad"
@@ -96,19 +100,32 @@ def compute(window: Window, groups: int, lanes: int) -> Compute:
     return of
 
 
+def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:
+    weights = sch.get(main).reads[1].source
+    return 4 * math.prod(int(extent) for extent in weights.shape)
+
+
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
-    """Tile the output, sum each tile in registers, write it through the epilogue."""
+    """Tile the output, sum each tile in registers, write it through the epilogue.
+
+    Small weights stay in cache, so rows of tiles come first and a row's input is padded when it is
+    needed. Large weights are walked once: channel blocks come first, over a padded copy.
+    """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
-    for block in before:
-        loops.vectorise_last(sch, block, unit.lanes)
+    rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
     rows, columns, together = tiles.image_tile(height, width, blocks, unit)
     oo, oi = sch.split(o, [None, together])
     yo, yi = sch.split(y, [None, rows])
     xo, xi = sch.split(x, [None, columns])
-    sch.reorder(n, oo, yo, xo, oi, yi, xi, v)
+    outer = (n, yo, oo) if rows_first else (n, oo, yo)
+    sch.reorder(*outer, xo, oi, yi, xi, v)
     sch.compute_at(main, xo, preserve_unit_loops=True)
+    for block in before:
+        if rows_first and loops.name(sch, block) == PAD:
+            sch.compute_at(block, yo, preserve_unit_loops=True)
+        loops.vectorise_last(sch, block, unit.lanes)
     sch.set_scope(main, 0, "local")
     inside = sch.get_loops(main)[4:]
     count = loops.reduction_count(sch, main)
@@ -118,10 +135,12 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     loops.unroll_all(sch, spatial[:-1])
     depth = 4
     if parallel:
-        sch.parallel(sch.fuse(n, oo, yo))
-        depth = 2
+        split = outer[:2] if rows_first else outer
+        sch.parallel(sch.fuse(*split))
+        depth = 5 - len(split)
         for block in before:
-            sch.parallel(sch.fuse(*sch.get_loops(block)[:3]))
+            if not rows_first:
+                sch.parallel(sch.fuse(*sch.get_loops(block)[:3]))
     # Everything that touches the sums comes before the split of their initialisation.
     start = sch.decompose_reduction(main, reduced[0])
     sch.vectorize(v)

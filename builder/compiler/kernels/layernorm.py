@@ -6,6 +6,7 @@ from typing import Any
 
 from tvm import s_tir, te, tirx
 
+from builder.compiler.kernels import loops
 from builder.compiler.kernels.conv import Compute
 from builder.compiler.vector_unit import VectorUnit
 
@@ -72,12 +73,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if parallel:
         sch.parallel(row)
     for part in ("sum_lane", "square_lane"):
-        block = sch.get_sblock(f"layernorm_{part}")
-        lane, along = sch.get_loops(block)[-2:]
-        sch.reorder(along, lane)
-        sch.vectorize(lane)
-        start = sch.decompose_reduction(block, along)
-        sch.vectorize(sch.get_loops(start)[-1])
+        loops.reduce_lane_by_lane(sch, sch.get_sblock(f"layernorm_{part}"))
     for part in ("sum", "square"):
         sch.unroll(sch.get_loops(sch.get_sblock(f"layernorm_{part}"))[-1])
     _, lane = sch.split(sch.get_loops(out)[-1], [None, unit.lanes])

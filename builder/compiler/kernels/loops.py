@@ -52,6 +52,15 @@ def vectorise_last(schedule: s_tir.Schedule, block: Block, lanes: int) -> None:
         schedule.vectorize(innermost)
 
 
+def reduce_lane_by_lane(schedule: s_tir.Schedule, block: Block) -> None:
+    """Schedule a block whose last two loops are (lane, along): one vector of sums along the row."""
+    lane, along = schedule.get_loops(block)[-2:]
+    schedule.reorder(along, lane)
+    schedule.vectorize(lane)
+    start = schedule.decompose_reduction(block, along)
+    schedule.vectorize(schedule.get_loops(start)[-1])
+
+
 def fold_epilogue(schedule: s_tir.Schedule, anchor: str) -> tuple[Block, Block, list[Block]]:
     """Inline what follows the anchor into one last block; return (anchor, last, what comes before).
 

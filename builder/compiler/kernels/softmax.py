@@ -81,12 +81,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if parallel:
         sch.parallel(row)
     for part in ("top_lane", "sum_lane"):
-        block = sch.get_sblock(f"softmax_{part}")
-        lane, along = sch.get_loops(block)[-2:]
-        sch.reorder(along, lane)
-        sch.vectorize(lane)
-        start = sch.decompose_reduction(block, along)
-        sch.vectorize(sch.get_loops(start)[-1])
+        loops.reduce_lane_by_lane(sch, sch.get_sblock(f"softmax_{part}"))
     for part in ("exp", "pack"):
         inner = sch.get_loops(sch.get_sblock(f"softmax_{part}"))
         if part == "pack" and length % unit.lanes:
