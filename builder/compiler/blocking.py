@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tvm
 from tvm import relax, te, tirx
 
-from builder.compiler import provenance
+from builder.compiler import provenance, tensors
 from builder.compiler.kernels import (
     conv,
     depthwise,
@@ -167,9 +167,7 @@ class _Rewriter:
     def _value(self, expression: relax.Expr) -> npt.NDArray[Any] | None:
         """Return the value of a constant, or of a variable bound to one; None for others."""
         plain = self._plain.get(expression) if isinstance(expression, relax.Var) else expression
-        if isinstance(plain, tvm.ir.GenericConst):
-            return np.asarray(plain.value.numpy())
-        return None
+        return None if plain is None else tensors.value(plain)
 
     def _emit(self, value: relax.Expr) -> relax.Var:
         return self._builder.emit(value, self._hint)
@@ -209,12 +207,12 @@ class _Rewriter:
         packed = conv.pack_weights(weights, groups, self._lanes, blocked_input=blocked)
         compute = conv.compute(sliding, groups, self._lanes)
         made = self._emit_te(
-            compute, source, _constant(packed), name="conv2d", pattern=ANCHOR_PATTERN
+            compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR_PATTERN
         )
         return Blocked(made, out)
 
     def _depthwise(self, data: relax.Var, weights: npt.NDArray[Any], sliding: Window) -> Blocked:
-        packed = _constant(depthwise.pack_weights(weights, self._lanes))
+        packed = tensors.constant(depthwise.pack_weights(weights, self._lanes))
         source = self._blocked_form(data).value
         made = self._emit_te(
             depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR_PATTERN
@@ -246,7 +244,7 @@ class _Rewriter:
         points = self._emit_te(
             winograd.compute_in(sliding, *extents), source, name="winograd_in", pattern=_OPAQUE
         )
-        packed = _constant(winograd.transform_weights(weights, 2 * self._lanes))
+        packed = tensors.constant(winograd.transform_weights(weights, 2 * self._lanes))
         product = self._emit_te(
             winograd.compute_product, points, packed, name="winograd_product", pattern=_OPAQUE
         )
@@ -290,14 +288,14 @@ class _Rewriter:
     def _per_channel(self, value: npt.NDArray[Any], anchor: tuple[int, ...]) -> relax.Expr | None:
         """Return a constant that is one number, or one a channel, in blocks."""
         if value.size == 1:
-            return _constant(value.reshape(()))
+            return tensors.constant(value.reshape(()))
         shape = (1,) * (4 - value.ndim) + value.shape
         if shape != (1, anchor[1], 1, 1):
             return None
         # Ones: a padding channel must not become 0/0, and nobody looks at what it does become.
         full = np.ones(round_up(anchor[1], self._lanes), value.dtype)
         full[: anchor[1]] = value.reshape(-1)
-        return _constant(full.reshape(1, -1, 1, 1, self._lanes))
+        return tensors.constant(full.reshape(1, -1, 1, 1, self._lanes))
 
     def _max_pool(self, var: relax.Var, call: relax.Call) -> Blocked | None:
         attrs = call.attrs
@@ -362,7 +360,7 @@ class _Rewriter:
             columns = weights.shape[1]
             packed = matmul.pack_weights(weights, matmul.panel(columns, self._unit))
             compute = matmul.compute_packed(columns)
-            operands = (self._plain_form(left), _constant(packed))
+            operands = (self._plain_form(left), tensors.constant(packed))
             return self._emit_te(compute, *operands, name="matmul", pattern=ANCHOR_PATTERN)
         if weights is not None or not all(isinstance(side, relax.Var) for side in (left, right)):
             return None
@@ -406,10 +404,6 @@ def _is_float32(var: relax.Var) -> bool:
 
 def _shape(value: relax.Expr) -> tuple[int, ...]:
     return tuple(int(extent) for extent in value.ty.shape)
-
-
-def _constant(value: npt.NDArray[Any]) -> relax.Expr:
-    return relax.const(np.ascontiguousarray(value) if value.ndim else value, value.dtype.name)
 
 
 def _is_per_channel(shape: tuple[int, ...], anchor: tuple[int, ...]) -> bool:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import tvm
 from tvm import relax
 
+from builder.compiler import tensors
+
 Array = npt.NDArray[Any]
 
 
@@ -52,9 +54,9 @@ class _Folder(relax.PyExprMutator):  # type: ignore[misc]
         operand = self._constant(call.args[0]) if evaluate and call.args else None
         if evaluate is None or operand is None:
             return call
-        return relax.const(np.ascontiguousarray(evaluate(call, operand)), str(call.ty.dtype))
+        return tensors.constant(np.ascontiguousarray(evaluate(call, operand)).reshape(_shape(call)))
 
     def _constant(self, value: relax.Expr) -> Array | None:
         if isinstance(value, relax.Var):
             value = self.lookup_binding(value)
-        return value.value.numpy() if isinstance(value, tvm.ir.GenericConst) else None
+        return tensors.value(value)

@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from builder.compiler import provenance
+from builder.compiler import provenance, tensors
 from builder.compiler.provenance import Nodes
 from builder.compiler.weights import Span, read_span
 from builder.errors import ModelRefused
@@ -103,7 +103,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
 
     def _parse_array(self, tensor_proto: TensorProto) -> tvm.runtime.Tensor:
         if tensor_proto.data_location != TensorProto.EXTERNAL:
-            return tvm.runtime.tensor(numpy_helper.to_array(tensor_proto))
+            return tensors.tensor(numpy_helper.to_array(tensor_proto))
         entries = {entry.key: entry.value for entry in tensor_proto.external_data}
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor_proto.data_type)
         span = Span(
@@ -112,7 +112,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
             shape=tuple(tensor_proto.dims),
             dtype=dtype.name,
         )
-        return tvm.runtime.tensor(read_span(self._folder / entries["location"], span))
+        return tensors.tensor(read_span(self._folder / entries["location"], span))
 
 
 def _unconvertible(position: int, node: onnx.NodeProto, error: Exception) -> ModelRefused:

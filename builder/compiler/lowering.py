@@ -14,7 +14,7 @@ from typing import Any, Literal
 import tvm
 from tvm import relax
 
-from builder.compiler import arena, provenance
+from builder.compiler import arena, provenance, tensors
 from builder.compiler.plan import (
     DATA_TYPES,
     KernelCall,
@@ -101,7 +101,7 @@ class _Program:
                 assert isinstance(fields, tuple)
                 return fields[int(value.index)]
             case tvm.ir.GenericConst():
-                return self._constant(value.value.numpy())
+                return self._constant(tensors.value(value))
             case relax.Call() if value.op.same_as(_CALL_TIR):
                 return self._call(value, var)
             case relax.Call() if value.op.same_as(_RESHAPE):

@@ -16,9 +16,6 @@ from builder.errors import BuildFailed
 from builder.ports import Log
 from builder.toolchain.zig import Argv
 
-_SEED = "BOARDWRIGHT_ZIG_SEED"
-"""Names a read-only zig cache that an image was built with."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zig:
@@ -26,11 +23,6 @@ class Zig:
 
     cache: Path
     log: Log
-
-    def __post_init__(self) -> None:
-        seed = os.environ.get(_SEED)
-        if seed and not self.cache.exists():
-            shutil.copytree(seed, self.cache)
 
     def run(self, argv: Argv, *, cwd: Path | None = None) -> None:
         """Run one zig command. Raises ``BuildFailed`` with the tool's own first error line."""

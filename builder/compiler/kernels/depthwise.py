@@ -13,6 +13,9 @@ from builder.compiler.kernels.conv import Compute, pad_image, round_up
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
 
+_BAND_BYTES = 16 * 1024
+"""Half of a first-level cache, the other half is the output's."""
+
 ANCHOR = "depthwise_sum"
 PAD = "depthwise_pad"
 
@@ -46,29 +49,29 @@ def compute(window: Window) -> Compute:
 
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
-    """Sum a few columns in registers with the window unrolled; pad one channel block at a time."""
+    """Sum a few columns in registers with the window unrolled; pad a band of rows at a time."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     n, c, y, x, v = sch.get_loops(last)
     height, width = loops.extent(sch, y), loops.extent(sch, x)
     rows, columns, _ = tiles.image_tile(height, width, 1, _half(unit))
-    yo, yi = sch.split(y, [None, rows])
+    band, yo, yi = sch.split(y, [None, _rows_of_tiles(height // rows, rows * width, unit), rows])
     xo, xi = sch.split(x, [None, columns])
-    sch.reorder(n, c, yo, xo, yi, xi, v)
+    sch.reorder(n, c, band, yo, xo, yi, xi, v)
     sch.compute_at(main, xo, preserve_unit_loops=True)
     sch.set_scope(main, 0, "local")
     for block in before:
         if loops.name(sch, block) == PAD:
-            sch.compute_at(block, c, preserve_unit_loops=True)
+            sch.compute_at(block, band, preserve_unit_loops=True)
         loops.vectorise_last(sch, block, unit.lanes)
-    inside = sch.get_loops(main)[4:]
+    inside = sch.get_loops(main)[5:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
     sch.reorder(*reduced, *spatial)
     sch.vectorize(spatial[-1])
     loops.unroll_all(sch, [*spatial[:-1], *reduced])
-    depth = 4
+    depth = 5
     if parallel:
-        sch.parallel(sch.fuse(n, c))
+        sch.parallel(sch.fuse(n, c, band))
         depth = 3
     start = sch.decompose_reduction(main, reduced[0])
     sch.vectorize(v)
@@ -76,6 +79,12 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])
     sch.vectorize(zeroing[-1])
+
+
+def _rows_of_tiles(available: int, points: int, unit: VectorUnit) -> int:
+    """Return how many rows of tiles make a band: their input stays in the first-level cache."""
+    fits = max(4, _BAND_BYTES // (points * unit.lanes * 4))
+    return max(d for d in tiles.divisors(available) if d <= fits)
 
 
 def _half(unit: VectorUnit) -> VectorUnit:
