@@ -35,9 +35,9 @@ class Prepare:
 class Compile:
     """The prepared model to kernels and a static plan for one kind of CPU.
 
-    Artifact: ``kernels.o``, ``plan.c`` (data only, against ``templates/runtime/plan.h``),
-    ``plan.json`` (the same for people and tools), ``weights.bin`` (packed constants, 64-byte
-    aligned).
+    Artifact: ``kernels/*.o`` (for each CPU), ``plan.c`` (data only, against
+    ``templates/runtime/plan.h``), ``plan.json`` (the same for people and tools), ``weights.bin``
+    (packed constants, 64-byte aligned).
     """
 
     toolchain: Toolchain

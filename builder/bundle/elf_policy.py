@@ -13,6 +13,7 @@ API_SYMBOLS = frozenset(
     {
         "bw_abi_version",
         "bw_arena_bytes",
+        "bw_cpu_name",
         "bw_create",
         "bw_destroy",
         "bw_input_count",

@@ -1,4 +1,4 @@
-"""Move a network to channel blocks: NCHW becomes [N, C/c, H, W, c], c the vector's lanes.
+"""Move a network to channel blocks: NCHW becomes [N, C/c, H, W, c].
 
 Every value has up to two forms, plain and blocked; each is made when somebody first wants it, so
 that conversions stand only where a blocked chain begins or ends. Weights are packed here, in numpy.
@@ -29,7 +29,6 @@ from builder.compiler.kernels import (
 )
 from builder.compiler.kernels.conv import round_up
 from builder.compiler.kernels.window import Window, window
-from builder.compiler.vector_unit import VectorUnit
 
 ANCHOR_PATTERN = 4
 """TVM's pattern of an operator that elementwise followers may be fused into."""
@@ -73,18 +72,20 @@ class Blocked:
     channels: int
 
 
-def to_blocks(mod: tvm.IRModule, unit: VectorUnit, *, use_winograd: bool) -> tvm.IRModule:
-    """Return ``mod`` with main's convolutions, pools and products over packed operands."""
-    blocked = _Rewriter(mod, unit, use_winograd).run()
+def to_blocks(mod: tvm.IRModule, block: int, *, use_winograd: bool) -> tvm.IRModule:
+    """Return ``mod`` with main's convolutions, pools and products over packed operands.
+
+    ``block`` is the number of channels in a block, whole vectors of every CPU the code is for.
+    """
+    blocked = _Rewriter(mod, block, use_winograd).run()
     # The output is an alias until the next clean-up makes it the binding itself.
     return provenance.rename(blocked, provenance.attributed(blocked["main"], {}))
 
 
 class _Rewriter:
-    def __init__(self, mod: tvm.IRModule, unit: VectorUnit, use_winograd: bool) -> None:
+    def __init__(self, mod: tvm.IRModule, block: int, use_winograd: bool) -> None:
         self._main = mod["main"]
-        self._unit = unit
-        self._lanes = unit.lanes
+        self._block = block
         self._use_winograd = use_winograd
         self._builder = relax.BlockBuilder(_without_main(mod))
         self._plain: dict[relax.Var, relax.Expr] = {}
@@ -160,7 +161,7 @@ class _Rewriter:
         if var not in self._blocked:
             plain = self._plain[var]
             channels = _shape(plain)[1]
-            made = self._emit_te(_block(self._lanes), plain, name="block", pattern=_INJECTIVE)
+            made = self._emit_te(_block(self._block), plain, name="block", pattern=_INJECTIVE)
             self._blocked[var] = Blocked(made, channels)
         return self._blocked[var]
 
@@ -198,21 +199,21 @@ class _Rewriter:
         out, each = weights.shape[:2]
         if groups > 1 and each == 1 and out == groups:
             return self._depthwise(data, weights, sliding)
-        if groups > 1 and (out % (groups * self._lanes) or each % self._lanes):
+        if groups > 1 and (out % (groups * self._block) or each % self._block):
             return None
         if self._suits_winograd(data, weights, sliding, groups):
             return self._winograd(data, weights, sliding)
         blocked = data in self._blocked or groups > 1
         source = self._blocked_form(data).value if blocked else self._plain_form(data)
-        packed = conv.pack_weights(weights, groups, self._lanes, blocked_input=blocked)
-        compute = conv.compute(sliding, groups, self._lanes)
+        packed = conv.pack_weights(weights, groups, self._block, blocked_input=blocked)
+        compute = conv.compute(sliding, groups, self._block)
         made = self._emit_te(
             compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR_PATTERN
         )
         return Blocked(made, out)
 
     def _depthwise(self, data: relax.Var, weights: npt.NDArray[Any], sliding: Window) -> Blocked:
-        packed = tensors.constant(depthwise.pack_weights(weights, self._lanes))
+        packed = tensors.constant(depthwise.pack_weights(weights, self._block))
         source = self._blocked_form(data).value
         made = self._emit_te(
             depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR_PATTERN
@@ -231,9 +232,9 @@ class _Rewriter:
             and sliding == small
             and groups == batch == 1
             and data in self._blocked
-            and channels % self._lanes == 0
+            and channels % self._block == 0
             and channels >= 32
-            and out % (2 * self._lanes) == 0
+            and out % (2 * self._block) == 0
             and min(sliding.output(height, width)) >= 7
         )
 
@@ -244,12 +245,12 @@ class _Rewriter:
         points = self._emit_te(
             winograd.compute_in(sliding, *extents), source, name="winograd_in", pattern=_OPAQUE
         )
-        packed = tensors.constant(winograd.transform_weights(weights, 2 * self._lanes))
+        packed = tensors.constant(winograd.transform_weights(weights, 2 * self._block))
         product = self._emit_te(
             winograd.compute_product, points, packed, name="winograd_product", pattern=_OPAQUE
         )
         made = self._emit_te(
-            winograd.compute_out(*extents, self._lanes),
+            winograd.compute_out(*extents, self._block),
             product,
             name="winograd_out",
             pattern=ANCHOR_PATTERN,
@@ -293,9 +294,9 @@ class _Rewriter:
         if shape != (1, anchor[1], 1, 1):
             return None
         # Ones: a padding channel must not become 0/0, and nobody looks at what it does become.
-        full = np.ones(round_up(anchor[1], self._lanes), value.dtype)
+        full = np.ones(round_up(anchor[1], self._block), value.dtype)
         full[: anchor[1]] = value.reshape(-1)
-        return tensors.constant(full.reshape(1, -1, 1, 1, self._lanes))
+        return tensors.constant(full.reshape(1, -1, 1, 1, self._block))
 
     def _max_pool(self, var: relax.Var, call: relax.Call) -> Blocked | None:
         attrs = call.attrs
@@ -338,7 +339,7 @@ class _Rewriter:
         if bool(call.attrs.keepdims):
             return made
         flat = relax.op.reshape(made.value, (_shape(var)[0], -1))
-        if data.channels % self._lanes:
+        if data.channels % self._block:
             return None
         return self._emit(flat)
 
@@ -347,7 +348,7 @@ class _Rewriter:
         parts = [self._blocked.get(field) for field in fields if isinstance(field, relax.Var)]
         if int(call.attrs.axis) != 1 or len(parts) != len(fields) or not parts:
             return None
-        if any(part is None or part.channels % self._lanes for part in parts):
+        if any(part is None or part.channels % self._block for part in parts):
             return None
         whole = [part for part in parts if part is not None]
         made = self._emit(relax.op.concat([part.value for part in whole], 1))
@@ -358,7 +359,7 @@ class _Rewriter:
         weights = self._value(right)
         if isinstance(left, relax.Var) and weights is not None and weights.ndim == 2:
             columns = weights.shape[1]
-            packed = matmul.pack_weights(weights, matmul.panel(columns, self._unit))
+            packed = matmul.pack_weights(weights, matmul.panel(columns, self._block))
             compute = matmul.compute_packed(columns)
             operands = (self._plain_form(left), tensors.constant(packed))
             return self._emit_te(compute, *operands, name="matmul", pattern=ANCHOR_PATTERN)
@@ -366,25 +367,25 @@ class _Rewriter:
             return None
         if _shape(left)[:-2] != _shape(right)[:-2] or len(_shape(left)) < 3:
             return None
-        compute = matmul.compute_batched(matmul.panel(_shape(right)[-1], self._unit))
+        compute = matmul.compute_batched(matmul.panel(_shape(right)[-1], self._block))
         operands = (self._plain_form(left), self._plain_form(right))
         return self._emit_te(compute, *operands, name="batch_matmul", pattern=ANCHOR_PATTERN)
 
     def _softmax(self, var: relax.Var, call: relax.Call) -> relax.Expr | None:
         shape = _shape(var)
-        if int(call.attrs.axis) % len(shape) != len(shape) - 1 or shape[-1] < self._lanes:
+        if int(call.attrs.axis) % len(shape) != len(shape) - 1 or shape[-1] < self._block:
             return None
         if len(shape) < 2:
             return None
         source = self._in_plain(call.args[0])
-        return self._emit_te(softmax.compute(self._lanes), source, name="softmax", pattern=_OPAQUE)
+        return self._emit_te(softmax.compute(self._block), source, name="softmax", pattern=_OPAQUE)
 
     def _layer_norm(self, var: relax.Var, call: relax.Call) -> relax.Expr | None:
         shape = _shape(var)
         axes = [int(axis) % len(shape) for axis in call.attrs.axes]
-        if axes != [len(shape) - 1] or shape[-1] % self._lanes or len(shape) < 2:
+        if axes != [len(shape) - 1] or shape[-1] % self._block or len(shape) < 2:
             return None
-        compute = layernorm.compute(float(call.attrs.epsilon), self._lanes)
+        compute = layernorm.compute(float(call.attrs.epsilon), self._block)
         operands = [self._in_plain(operand) for operand in call.args]
         return self._emit_te(compute, *operands, name="layer_norm", pattern=_OPAQUE)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import multiprocessing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import tvm
-from tvm import tirx
 
-from builder.errors import UsageError
-from builder.model.target import Cpu, Platform
+from builder.errors import BuildFailed, UsageError
+from builder.model.target import Cpu, CpuVariant, Platform
+
+PARTS = 2
+"""Into how many objects the kernels of one CPU are dealt."""
 
 _TRIPLES = {
     ("x86_64", "glibc"): "x86_64-linux-gnu",
@@ -26,13 +30,12 @@ _TRIPLES = {
 _CONFIG = {"s_tir.LoopPartition": {"partition_const_loop": True}}
 
 
-def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
-    """Return TVM's name for the board. Raises ``UsageError`` for a CPU that LLVM does not know."""
+def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
+    """Return TVM's name for a CPU. Raises ``UsageError`` for one that LLVM does not know."""
     description: dict[str, Any] = {
         "kind": "llvm",
         "mtriple": _TRIPLES[platform.arch, platform.libc.family],
         "mcpu": cpu.mcpu,
-        "num-cores": cpu.cores,
     }
     if cpu.mattr:
         description["mattr"] = list(cpu.mattr)
@@ -51,12 +54,53 @@ def llvm_target(platform: Platform, cpu: Cpu) -> tvm.target.Target:
     return target
 
 
-def write_kernels(
-    mod: tvm.IRModule, used: Iterable[str], target: tvm.target.Target, path: Path
-) -> None:
-    """Compile the PrimFuncs named in ``used`` to the object file ``path``."""
-    kernels = {name: mod[name].with_attr("global_symbol", name) for name in sorted(set(used))}
-    for name, kernel in kernels.items():
-        assert isinstance(kernel, tirx.PrimFunc), name
-    with tvm.transform.PassContext(config=_CONFIG):
-        tvm.tirx.build(tvm.IRModule(kernels), target=target).write_to_file(str(path), "o")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelObject:
+    """Kernels of one scheduled module to be compiled for one CPU into one object file."""
+
+    mod: tvm.IRModule
+    names: tuple[str, ...]
+    target: tvm.target.Target
+    prefix: str  # starts the symbols, so that the kernels of several CPUs can stand side by side
+    path: Path
+
+    def write(self) -> None:
+        """Compile the kernels and write the object."""
+        kernels = {
+            self.prefix + name: self.mod[name].with_attr("global_symbol", self.prefix + name)
+            for name in self.names
+        }
+        with tvm.transform.PassContext(config=_CONFIG):
+            library = tvm.tirx.build(tvm.IRModule(kernels), target=self.target)
+        library.write_to_file(str(self.path), "o")
+
+
+def parts(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Deal kernel names into the parts that are compiled side by side.
+
+    Their number is fixed: a bundle must not depend on how many cores it was built on.
+    """
+    ordered = sorted(set(names))
+    dealt = (tuple(ordered[start::PARTS]) for start in range(PARTS))
+    return [part for part in dealt if part]
+
+
+def write_objects(objects: Sequence[KernelObject]) -> None:
+    """Write the objects, each in a process forked from this one: LLVM works on one core only.
+
+    Raises ``BuildFailed`` where one dies; what it said is on standard error.
+    """
+    fork = multiprocessing.get_context("fork")
+    running = [fork.Process(target=one.write) for one in objects]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+    for one, process in zip(objects, running, strict=True):
+        if process.exitcode:
+            raise BuildFailed(
+                "LLVM could not compile the kernels",
+                reason="codegen-failed",
+                where=one.path.name,
+                why=f"its process ended with {process.exitcode}",
+            )

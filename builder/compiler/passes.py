@@ -23,16 +23,23 @@ Transform = relax.transform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of the machine the code is for, and where a pass may say what it did."""
+    """What is known of the machines the code is for, and where a pass may say what it did.
+
+    ``targets`` are the CPUs that kernels are written for, the least first.
+    """
 
     platform: Platform
     cpu: Cpu
-    target: tvm.target.Target
+    targets: tuple[tvm.target.Target, ...]
     log: Log
 
     @property
-    def unit(self) -> VectorUnit:
-        return vector_unit(self.platform.arch, self.target)
+    def block(self) -> int:
+        """Channels of a block: a vector of the best CPU, whole vectors of the others."""
+        return max(self.unit(target).lanes for target in self.targets)
+
+    def unit(self, target: tvm.target.Target) -> VectorUnit:
+        return vector_unit(self.platform.arch, target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +59,7 @@ def _fuse(mod: tvm.IRModule, _facts: Facts) -> tvm.IRModule:
 
 
 def _block(mod: tvm.IRModule, facts: Facts) -> tvm.IRModule:
-    return blocking.to_blocks(mod, facts.unit, use_winograd=True)
-
-
-def _schedule(mod: tvm.IRModule, facts: Facts) -> tvm.IRModule:
-    cores = facts.cpu.cores
-    return dispatch.schedule_all(
-        mod, facts.unit, lambda kernel: cores > 1 and work.is_worth_splitting(kernel), facts.log
-    )
+    return blocking.to_blocks(mod, facts.block, use_winograd=True)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -75,15 +75,26 @@ PIPELINE: tuple[Pass, ...] = (
     _stock("fuse-tir", Transform.FuseTIR),
     _stock("drop-dead-kernels", Transform.DeadCodeElimination),
     _stock("reshapes-to-views", Transform.RewriteDataflowReshape),
-    Pass(name="schedule", apply=_schedule),
 )
 
 
 def run(mod: tvm.IRModule, facts: Facts) -> tvm.IRModule:
-    """Apply the pipeline and return a module of call_tir bindings and scheduled kernels."""
+    """Apply the pipeline; return a module of call_tir bindings and kernels without a schedule."""
     vector_math.register()
-    with facts.target:
+    with facts.targets[0]:
         for step in PIPELINE:
             mod = step.apply(mod, facts)
             facts.log(f"pass {step.name}: {len(mod.functions)} functions")
     return mod
+
+
+def schedule(mod: tvm.IRModule, target: tvm.target.Target, facts: Facts) -> tvm.IRModule:
+    """Return ``mod`` with its kernels scheduled for one of the targets."""
+    several = facts.cpu.cores > 1
+    with target:
+        return dispatch.schedule_all(
+            mod,
+            facts.unit(target),
+            lambda kernel: several and work.is_worth_splitting(kernel),
+            facts.log,
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
+import tvm
 
 from builder.compiler import codegen, importing, lowering, passes, render
+from builder.compiler.plan import StaticPlan
+from builder.compiler.signature import read_signature
 from builder.compiler.weights import WeightsWriter
-from builder.model.target import Cpu, Platform
-from builder.model.tensor import Signature
+from builder.model.target import Cpu, CpuVariant, Platform
 from builder.ports import Log
 from builder.templating import environment
 
@@ -22,13 +23,15 @@ def compile_model(
     signature = read_signature(prepared)
     model = importing.read_prepared(prepared)
     names = [importing.node_name(i, node) for i, node in enumerate(model.graph.node)]
-    target = codegen.llvm_target(platform, cpu)
-    mod = importing.import_model(model, prepared)
-    mod = passes.run(mod, passes.Facts(platform=platform, cpu=cpu, target=target, log=log))
+    cpus: tuple[Cpu | CpuVariant, ...] = (cpu, *cpu.variants)
+    targets = tuple(codegen.llvm_target(platform, each) for each in cpus)
+    facts = passes.Facts(platform=platform, cpu=cpu, targets=targets, log=log)
+    mod = passes.run(importing.import_model(model, prepared), facts)
     with WeightsWriter(output / "weights.bin") as weights:
         plan = lowering.lower(mod, signature, names, weights)
-    codegen.write_kernels(mod, (call.kernel for call in plan.calls), target, output / "kernels.o")
-    text = render.plan_c(plan, cpu.features, environment(templates))
+    sets = [_kernel_set(each, number) for number, each in enumerate(cpus)]
+    _write_kernels(mod, plan, targets, sets, facts, output / "kernels")
+    text = render.plan_c(plan, sets, environment(templates))
     (output / "plan.c").write_text(text, encoding="utf-8")
     (output / "plan.json").write_text(render.plan_json(plan), encoding="utf-8")
     log(
@@ -36,7 +39,32 @@ def compile_model(
     )
 
 
-def read_signature(prepared: Path) -> Signature:
-    """Read back the signature that the preparation wrote."""
-    document = json.loads((prepared / "signature.json").read_text(encoding="utf-8"))
-    return TypeAdapter(Signature).validate_python(document)
+def _write_kernels(
+    mod: tvm.IRModule,
+    plan: StaticPlan,
+    targets: Sequence[tvm.target.Target],
+    sets: Sequence[render.KernelSet],
+    facts: passes.Facts,
+    folder: Path,
+) -> None:
+    """Schedule the kernels for each CPU and write them to objects in ``folder``."""
+    folder.mkdir()
+    objects = []
+    for target, kernels in zip(targets, sets, strict=True):
+        scheduled = passes.schedule(mod, target, facts)
+        for number, names in enumerate(codegen.parts(call.kernel for call in plan.calls)):
+            objects.append(
+                codegen.KernelObject(
+                    mod=scheduled,
+                    names=names,
+                    target=target,
+                    prefix=kernels.prefix,
+                    path=folder / f"{kernels.mcpu}-{number}.o",
+                )
+            )
+    codegen.write_objects(objects)
+
+
+def _kernel_set(cpu: Cpu | CpuVariant, number: int) -> render.KernelSet:
+    prefix = f"v{number}_" if number else ""
+    return render.KernelSet(mcpu=cpu.mcpu, features=cpu.features, prefix=prefix)

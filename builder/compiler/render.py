@@ -17,8 +17,20 @@ SYMBOL_PREFIX = "__tvm_ffi_"
 """TVM puts this before a PrimFunc's name to make its symbol."""
 
 
-def plan_c(plan: StaticPlan, cpu_features: Sequence[str], templates: Environment) -> str:
-    """Return the C source of ``plan``, to be compiled with BW_MODEL_NAME and BW_TARGET_NAME."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSet:
+    """The kernels of one CPU: what starts their names, and the features they need."""
+
+    mcpu: str
+    features: tuple[str, ...]
+    prefix: str
+
+
+def plan_c(plan: StaticPlan, cpus: Sequence[KernelSet], templates: Environment) -> str:
+    """Return the C source of ``plan``, to be compiled with BW_MODEL_NAME and BW_TARGET_NAME.
+
+    The first of ``cpus`` is what every machine must have, the last is the best.
+    """
     tables = _Tables()
     calls = [
         {
@@ -41,7 +53,7 @@ def plan_c(plan: StaticPlan, cpu_features: Sequence[str], templates: Environment
         outputs=outputs,
         views=tables.views,
         shapes=tuple(tables.shapes),
-        cpu_features=cpu_features,
+        cpus=cpus,
         arena_bytes=plan.arena_bytes,
         weights_bytes=plan.weights_bytes,
         weights_xxh64=plan.weights_xxh64,

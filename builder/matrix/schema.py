@@ -11,6 +11,7 @@ from builder.model.target import (
     Arch,
     BenchDefaults,
     Cpu,
+    CpuVariant,
     DeviceTraits,
     Emulator,
     Libc,
@@ -79,6 +80,17 @@ class LibcSection(Section):
         return floor
 
 
+class VariantSection(Section):
+    """A better CPU that the bundle carries kernels for as well."""
+
+    mcpu: Annotated[str, text(LLVM_CPU, "LLVM's name of the CPU.")]
+    mattr: list[Annotated[str, text(LLVM_ATTRIBUTE, "An LLVM feature to add or remove.")]] = []
+    features: Annotated[
+        list[Annotated[str, text(KERNEL_WORD, "A CPU feature that these kernels need.")]],
+        Field(min_length=1),
+    ]
+
+
 class CpuSection(Section):
     """The machine code that LLVM writes for the kernels."""
 
@@ -88,6 +100,10 @@ class CpuSection(Section):
     features: list[
         Annotated[str, text(KERNEL_WORD, "A CPU feature the code needs, as /proc/cpuinfo has it.")]
     ]
+    variants: Annotated[
+        list[VariantSection],
+        Field(max_length=8, description="Better CPUs, the best last; chosen at load."),
+    ] = []
 
 
 class ToolchainSection(Section):
@@ -174,6 +190,14 @@ class TargetFile(Section):
                 mattr=tuple(self.cpu.mattr),
                 cores=self.cpu.cores,
                 features=tuple(self.cpu.features),
+                variants=tuple(
+                    CpuVariant(
+                        mcpu=variant.mcpu,
+                        mattr=tuple(variant.mattr),
+                        features=tuple(variant.features),
+                    )
+                    for variant in self.cpu.variants
+                ),
             ),
             weights=self.weights,
             toolchain=ToolchainSpec(

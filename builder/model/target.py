@@ -25,18 +25,29 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuVariant:
+    """A better CPU that a bundle also carries kernels for, over the same weights."""
+
+    mcpu: str
+    mattr: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu:
     """What decides which machine code LLVM writes for the kernels.
 
     ``mcpu`` and ``mattr`` are LLVM's names. ``cores`` is the number of cores work may be split
     over. ``features`` are the CPU features the generated code needs, spelled as ``/proc/cpuinfo``
     does; the runtime refuses to start where one is missing instead of dying of SIGILL.
+    ``variants`` are better CPUs, the best last; the runtime takes the best it finds itself on.
     """
 
     mcpu: str
     mattr: tuple[str, ...]
     cores: int
     features: tuple[str, ...]
+    variants: tuple[CpuVariant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

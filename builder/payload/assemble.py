@@ -12,7 +12,7 @@ from pathlib import Path
 
 from builder.bundle import archive, audit, layout
 from builder.bundle.elf_policy import policy_for
-from builder.compiler.pipeline import read_signature
+from builder.compiler.signature import read_signature
 from builder.model.artifact import Assembly, Sizes
 from builder.model.target import Platform
 from builder.payload.tools import Zig
@@ -57,8 +57,9 @@ def assemble(
 ) -> None:
     """Fill ``output`` with the artifact that ``builder.steps.Assemble`` describes."""
     compiled = inputs["compiled"]
-    # Before the link hides it: lld takes soft-float kernels without a word.
-    audit.audit(compiled / "kernels.o", policy_for(step.target.platform, "object"))
+    for kernels in sorted((compiled / "kernels").iterdir()):
+        # Before the link hides it: lld takes soft-float kernels without a word.
+        audit.audit(kernels, policy_for(step.target.platform, "object"))
     linked = _link(step, inputs, templates, scratch, zig)
     facts = _audit(step.target.platform, linked)
     plan = json.loads((compiled / "plan.json").read_text(encoding="utf-8"))
@@ -128,7 +129,8 @@ def _model_objects(
     compiled, platform = inputs["compiled"], step.target.platform
     include = templates / "runtime"
     defines = [f'BW_MODEL_NAME="{step.model_name}"', f'BW_TARGET_NAME="{step.target.name}"']
-    objects = [*sorted((inputs["runtime"] / "runtime").glob("*.o")), compiled / "kernels.o"]
+    runtime = sorted((inputs["runtime"] / "runtime").glob("*.o"))
+    objects = [*runtime, *sorted((compiled / "kernels").iterdir())]
     if step.target.weights == "embedded":
         defines.append("BW_EMBED_WEIGHTS")
         (scratch / "weights.bin").symlink_to(compiled / "weights.bin")

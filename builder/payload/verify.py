@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from builder.compiler.pipeline import read_signature
+from builder.compiler.signature import read_signature
 from builder.errors import BuildFailed, IntegrityError, UsageError
 from builder.model.artifact import OutputError, Verification
 from builder.model.tensor import TensorSpec

@@ -22,7 +22,8 @@
   X(bw_arena_bytes)                                                                                \
   X(bw_weights_bytes)                                                                              \
   X(bw_model_name)                                                                                 \
-  X(bw_target_name)
+  X(bw_target_name)                                                                                \
+  X(bw_cpu_name)
 
 #define MODEL_FUNCTION_FIELD(name) __typeof__(&name) name;
 typedef struct model_api {

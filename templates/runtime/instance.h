@@ -26,6 +26,8 @@ struct bw_model {
   int32_t thread_count;
   bw_thread *threads; /* thread_count of them, the caller's first */
 
+  const bw_variant *variant; /* whose kernels run; NULL: the plan's own */
+
   const uint8_t *weights;
   uint64_t mapped_bytes; /* of weights; 0 where they are embedded */
   uint8_t *arena;

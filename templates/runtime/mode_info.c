@@ -17,7 +17,8 @@ static void print_tensors(const char *title, const tensors *all) {
 }
 
 static void print_text(const session *s) {
-  printf("model %s for %s\n", s->api.bw_model_name(), s->api.bw_target_name());
+  printf("model %s for %s, kernels for %s\n", s->api.bw_model_name(), s->api.bw_target_name(),
+         s->api.bw_cpu_name(s->model));
   print_tensors("input", &s->inputs);
   print_tensors("output", &s->outputs);
   printf("weights %" PRIu64 " bytes, arena %" PRIu64 " bytes, %d kernels, %d threads\n",

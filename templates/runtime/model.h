@@ -60,6 +60,7 @@ typedef struct bw_options {
   const char *weights_path; /* ignored by libraries that embed their weights */
   const int32_t *cores;     /* NULL: no pinning; else `threads` cores, bw_create's caller's first */
   int32_t skip_checksum;    /* non-zero: do not read all the weights at start-up to check them */
+  const char *cpu;          /* NULL: the best kernels this CPU runs; else those of this name */
 } bw_options;
 
 typedef struct bw_kernel_info {
@@ -100,6 +101,7 @@ BW_API uint64_t bw_arena_bytes(const bw_model *model);
 BW_API uint64_t bw_weights_bytes(const bw_model *model);
 BW_API const char *bw_model_name(void);
 BW_API const char *bw_target_name(void);
+BW_API const char *bw_cpu_name(const bw_model *model); /* whose kernels run, as LLVM calls it */
 
 #ifdef __cplusplus
 }

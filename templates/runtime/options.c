@@ -20,6 +20,7 @@ static const char USAGE[] =
     "Options:\n"
     "  --json           print one JSON document\n"
     "  --threads N      threads to compute with (0, the default: one per usable core)\n"
+    "  --cpu NAME       the kernels for this CPU (the best that this one runs)\n"
     "  --cores LIST     pin the threads to these cores, for example 0,2,4-7\n"
     "  --warmup N       unmeasured runs first (5)\n"
     "  --runs N         measured runs (bench 30, profile 10)\n"
@@ -125,11 +126,8 @@ static bool parse_valued(options *o, pinning *pins, const char *option, const ch
   const struct {
     const char *name;
     const char **text;
-  } TEXTS[] = {{"--inputs", &o->inputs},
-               {"--outputs", &o->outputs},
-               {"--bundle", &o->bundle},
-               {"--library", &o->library},
-               {"--weights", &o->weights}};
+  } TEXTS[] = {{"--inputs", &o->inputs},   {"--outputs", &o->outputs}, {"--bundle", &o->bundle},
+               {"--library", &o->library}, {"--weights", &o->weights}, {"--cpu", &o->cpu}};
   for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
     if (is(option, TEXTS[i].name, value)) {
       *TEXTS[i].text = value;

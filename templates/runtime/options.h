@@ -12,6 +12,7 @@ typedef struct options {
   bool json;
   const char *inputs, *outputs;           /* folders of .npy files */
   const char *bundle, *library, *weights; /* NULL: the bundle this program lies in, and its own */
+  const char *cpu;                        /* NULL: the best kernels that this CPU runs */
   int32_t threads;                        /* 0: one per usable core */
   int32_t *cores;                         /* `threads` of them, or NULL */
   int32_t warmup, runs;

@@ -58,6 +58,14 @@ typedef struct bw_call {
   uint32_t view_count;
 } bw_call;
 
+/* The same kernels for a better CPU, over the same weights and the same arena. */
+typedef struct bw_variant {
+  const char *name;            /* LLVM's name of the CPU, for people */
+  const char *const *features; /* what it needs, in /proc/cpuinfo's spelling */
+  const bw_kernel *kernels;    /* one a call */
+  uint32_t feature_count;
+} bw_variant;
+
 /* An output no kernel writes in place (it is an input, a constant, or another output). */
 typedef struct bw_copy {
   uint32_t from; /* view */
@@ -72,7 +80,9 @@ typedef struct bw_plan {
   const bw_view *views;
   const bw_call *calls;
   const bw_copy *copies;
-  const char *const *cpu_features; /* /proc/cpuinfo spellings */
+  const char *cpu;                 /* LLVM's name of the CPU that `calls` are for */
+  const char *const *cpu_features; /* what they need, in /proc/cpuinfo's spelling */
+  const bw_variant *variants;      /* better ones, the best last */
   const uint8_t *embedded_weights; /* NULL: read weights_path */
   uint64_t weights_bytes;
   uint64_t weights_xxh64; /* XXH64, seed 0, of the weights */
@@ -83,6 +93,7 @@ typedef struct bw_plan {
   uint32_t call_count;
   uint32_t copy_count;
   uint32_t cpu_feature_count;
+  uint32_t variant_count;
 } bw_plan;
 
 extern const bw_plan bw_model_plan __attribute__((visibility("hidden")));

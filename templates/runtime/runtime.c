@@ -35,14 +35,49 @@ static bw_status check_options(bw_model *model, const bw_options *given,
   return BW_OK;
 }
 
-static bw_status check_cpu(bw_model *model) {
-  for (uint32_t i = 0; i < bw_model_plan.cpu_feature_count; i++) {
-    const char *feature = bw_model_plan.cpu_features[i];
-    if (bw_cpu_has(feature))
+static const char *missing_feature(const char *const *features, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (!bw_cpu_has(features[i]))
+      return features[i];
+  }
+  return NULL;
+}
+
+static bw_status refuse_cpu(bw_model *model, const char *feature, const char *kernels) {
+  bw_message_set(&model->error, "this CPU lacks %s, which the %s kernels of target %s need",
+                 feature, kernels, bw_model_plan.target);
+  return BW_ERROR_CPU;
+}
+
+/* The kernels that were asked for by name. */
+static bw_status take_variant(bw_model *model, const char *name) {
+  for (uint32_t i = 0; i < bw_model_plan.variant_count; i++) {
+    const bw_variant *variant = &bw_model_plan.variants[i];
+    if (strcmp(variant->name, name) != 0)
       continue;
-    bw_message_set(&model->error, "this CPU lacks %s, which target %s is built for", feature,
-                   bw_model_plan.target);
-    return BW_ERROR_CPU;
+    const char *missing = missing_feature(variant->features, variant->feature_count);
+    if (missing != NULL)
+      return refuse_cpu(model, missing, name);
+    model->variant = variant;
+    return BW_OK;
+  }
+  if (strcmp(bw_model_plan.cpu, name) == 0)
+    return BW_OK;
+  bw_message_set(&model->error, "this library has no kernels for %s", name);
+  return BW_ERROR_ARGUMENT;
+}
+
+static bw_status choose_kernels(bw_model *model, const char *wanted) {
+  const char *missing =
+      missing_feature(bw_model_plan.cpu_features, bw_model_plan.cpu_feature_count);
+  if (missing != NULL)
+    return refuse_cpu(model, missing, bw_model_plan.cpu);
+  if (wanted != NULL)
+    return take_variant(model, wanted);
+  for (uint32_t i = 0; i < bw_model_plan.variant_count; i++) {
+    const bw_variant *variant = &bw_model_plan.variants[i];
+    if (missing_feature(variant->features, variant->feature_count) == NULL)
+      model->variant = variant;
   }
   return BW_OK;
 }
@@ -90,7 +125,7 @@ static bw_status set_up(bw_model *model, const bw_options *given) {
   const bw_options options = read_options(given);
   bw_status status = check_options(model, given, &options);
   if (status == BW_OK)
-    status = check_cpu(model);
+    status = choose_kernels(model, options.cpu);
   if (status == BW_OK)
     status = bw_weights_open(model, &options);
   if (status == BW_OK)
@@ -143,14 +178,17 @@ static bw_status report_kernel(bw_model *model, const bw_call *call) {
   return BW_ERROR_KERNEL;
 }
 
-static int call_kernel(const bw_call *call, const bw_any *arguments) {
+static int call_kernel(const bw_model *model, uint32_t index, const bw_any *arguments) {
+  const bw_call *call = &bw_model_plan.calls[index];
+  const bw_kernel kernel = model->variant != NULL ? model->variant->kernels[index] : call->kernel;
   bw_any result = {0};
-  return call->kernel(NULL, arguments, (int32_t)call->view_count, &result);
+  return kernel(NULL, arguments, (int32_t)call->view_count, &result);
 }
 
-static int time_kernel(const bw_call *call, const bw_any *arguments, bw_timing *timing) {
+static int time_kernel(const bw_model *model, uint32_t index, const bw_any *arguments) {
+  bw_timing *timing = &model->timings[index];
   const uint64_t start = bw_clock_ns();
-  const int failed = call_kernel(call, arguments);
+  const int failed = call_kernel(model, index, arguments);
   timing->total_ns += bw_clock_ns() - start;
   timing->calls++;
   return failed;
@@ -160,8 +198,8 @@ static bw_status run_calls(bw_model *model) {
   const bw_any *arguments = model->arguments;
   for (uint32_t i = 0; i < bw_model_plan.call_count; i++) {
     const bw_call *call = &bw_model_plan.calls[i];
-    const int failed = model->profiling ? time_kernel(call, arguments, &model->timings[i])
-                                        : call_kernel(call, arguments);
+    const int failed =
+        model->profiling ? time_kernel(model, i, arguments) : call_kernel(model, i, arguments);
     if (failed != 0)
       return report_kernel(model, call);
     arguments += call->view_count;
@@ -276,3 +314,7 @@ uint64_t bw_weights_bytes(const bw_model *model) {
 const char *bw_model_name(void) { return bw_model_plan.model; }
 
 const char *bw_target_name(void) { return bw_model_plan.target; }
+
+const char *bw_cpu_name(const bw_model *model) {
+  return model != NULL && model->variant != NULL ? model->variant->name : bw_model_plan.cpu;
+}

@@ -20,7 +20,8 @@ static void create(session *s) {
   const bw_options settings = {.struct_size = sizeof settings,
                                .threads = o->threads,
                                .weights_path = weights,
-                               .cores = o->cores};
+                               .cores = o->cores,
+                               .cpu = o->cpu};
   const bw_status status = s->api.bw_create(&settings, &s->model);
   if (status != BW_OK)
     fail(status == BW_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_START, "the model could not start; %s",
@@ -70,6 +71,7 @@ json session_json(const session *s) {
   json document = json_open(stdout);
   json_string(&document, "model", s->api.bw_model_name());
   json_string(&document, "target", s->api.bw_target_name());
+  json_string(&document, "cpu", s->api.bw_cpu_name(s->model));
   json_integer(&document, "threads", s->api.bw_thread_count(s->model));
   return document;
 }

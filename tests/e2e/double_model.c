@@ -115,3 +115,4 @@ uint64_t bw_arena_bytes(const bw_model *model) { return (void)model, 64; }
 uint64_t bw_weights_bytes(const bw_model *model) { return (void)model, 1; }
 const char *bw_model_name(void) { return "double"; }
 const char *bw_target_name(void) { return "this-machine"; }
+const char *bw_cpu_name(const bw_model *model) { return (void)model, "any"; }

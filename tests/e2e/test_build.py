@@ -221,3 +221,22 @@ def test_requests_that_cannot_be(
     failure = failing(DIGITS, *options, cache=cache, cwd=tmp_path)
     assert failure["exit_code"] == code
     assert reason is None or failure["reason"] == reason
+
+
+def test_one_bundle_carries_kernels_for_several_cpus(cache: Path, tmp_path: Path) -> None:
+    """Each that this CPU can run computes the same; the best is taken; a wrong name is refused."""
+    build(DIGITS, "x86_64-linux", cache=cache, cwd=tmp_path)
+    program = tmp_path / "dist/digits/x86_64-linux/bundle/bin/run"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+    flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    levels = {"x86-64-v2": "sse4_2", "x86-64-v3": "avx2", "x86-64-v4": "avx512vl"}
+    runnable = [name for name, flag in levels.items() if flag in flags]
+    for name in runnable:
+        assert run("--check", "--cpu", name).returncode == 0
+    assert json.loads(run("--info", "--json").stdout)["cpu"] == runnable[-1]
+    assert run("--check", "--cpu", "x86-64-v9").returncode == 2
+    for name in levels.keys() - set(runnable):
+        assert run("--check", "--cpu", name).returncode == 3

@@ -115,12 +115,14 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
-    rows, columns, together = tiles.image_tile(height, width, blocks, unit)
+    registers = loops.extent(sch, v) // unit.lanes
+    rows, columns, together = tiles.image_tile(height, width, blocks, registers, unit)
     oo, oi = sch.split(o, [None, together])
     yo, yi = sch.split(y, [None, rows])
     xo, xi = sch.split(x, [None, columns])
     outer = (n, yo, oo) if rows_first else (n, oo, yo)
-    sch.reorder(*outer, xo, oi, yi, xi, v)
+    vo, vi = loops.vectors(sch, v, unit.lanes)
+    sch.reorder(*outer, xo, oi, yi, xi, vo, vi)
     sch.compute_at(main, xo, preserve_unit_loops=True)
     for block in before:
         if rows_first and loops.name(sch, block) == PAD:
@@ -130,9 +132,10 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     inside = sch.get_loops(main)[4:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
-    sch.reorder(*reduced, *spatial)
-    sch.vectorize(spatial[-1])
-    loops.unroll_all(sch, spatial[:-1])
+    across, lane = loops.vectors(sch, spatial[-1], unit.lanes)
+    sch.reorder(*reduced, *spatial[:-1], across, lane)
+    sch.vectorize(lane)
+    loops.unroll_all(sch, [*spatial[:-1], across])
     depth = 4
     if parallel:
         split = outer[:2] if rows_first else outer
@@ -143,8 +146,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
                 sch.parallel(sch.fuse(*sch.get_loops(block)[:3]))
     # Everything that touches the sums comes before the split of their initialisation.
     start = sch.decompose_reduction(main, reduced[0])
-    sch.vectorize(v)
-    loops.unroll_all(sch, [oi, yi, xi])
+    sch.vectorize(vi)
+    loops.unroll_all(sch, [oi, yi, xi, vo])
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])
     sch.vectorize(zeroing[-1])

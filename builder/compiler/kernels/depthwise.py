@@ -53,28 +53,29 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     n, c, y, x, v = sch.get_loops(last)
     height, width = loops.extent(sch, y), loops.extent(sch, x)
-    rows, columns, _ = tiles.image_tile(height, width, 1, _half(unit))
+    rows, columns, _ = tiles.image_tile(height, width, 1, 1, _half(unit))
     band, yo, yi = sch.split(y, [None, _rows_of_tiles(height // rows, rows * width, unit), rows])
     xo, xi = sch.split(x, [None, columns])
-    sch.reorder(n, c, band, yo, xo, yi, xi, v)
-    sch.compute_at(main, xo, preserve_unit_loops=True)
+    vo, vi = loops.vectors(sch, v, unit.lanes)
+    sch.reorder(n, c, band, yo, xo, vo, yi, xi, vi)
+    sch.compute_at(main, vo, preserve_unit_loops=True)
     sch.set_scope(main, 0, "local")
     for block in before:
         if loops.name(sch, block) == PAD:
             sch.compute_at(block, band, preserve_unit_loops=True)
         loops.vectorise_last(sch, block, unit.lanes)
-    inside = sch.get_loops(main)[5:]
+    inside = sch.get_loops(main)[6:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
     sch.reorder(*reduced, *spatial)
     sch.vectorize(spatial[-1])
     loops.unroll_all(sch, [*spatial[:-1], *reduced])
-    depth = 5
+    depth = 6
     if parallel:
         sch.parallel(sch.fuse(n, c, band))
-        depth = 3
+        depth = 4
     start = sch.decompose_reduction(main, reduced[0])
-    sch.vectorize(v)
+    sch.vectorize(vi)
     loops.unroll_all(sch, [yi, xi])
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])

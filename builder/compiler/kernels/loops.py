@@ -45,11 +45,16 @@ def unroll_all(schedule: s_tir.Schedule, loops: Sequence[Loop]) -> None:
         schedule.unroll(loop)
 
 
+def vectors(schedule: s_tir.Schedule, loop: Loop, lanes: int) -> tuple[Loop, Loop]:
+    """Split a loop of whole vectors into (which vector, lane)."""
+    return tuple(schedule.split(loop, [extent(schedule, loop) // lanes, lanes]))
+
+
 def vectorise_last(schedule: s_tir.Schedule, block: Block, lanes: int) -> None:
-    """Vectorise a block's innermost loop where it is one vector long."""
+    """Vectorise a block's innermost loop where whole vectors fill it."""
     innermost = schedule.get_loops(block)[-1]
-    if extent(schedule, innermost) == lanes:
-        schedule.vectorize(innermost)
+    if extent(schedule, innermost) % lanes == 0:
+        schedule.vectorize(vectors(schedule, innermost, lanes)[1])
 
 
 def reduce_lane_by_lane(schedule: s_tir.Schedule, block: Block) -> None:

@@ -20,11 +20,10 @@ ANCHOR = "matmul_sum"
 PACK = "matmul_pack"
 
 
-def panel(columns: int, unit: VectorUnit) -> int:
-    """Return the width of a panel for a product of ``columns`` columns: one or two vectors."""
-    double = 2 * unit.lanes
-    fits = round_up(columns, double) == round_up(columns, unit.lanes)
-    return double if fits else unit.lanes
+def panel(columns: int, block: int) -> int:
+    """Return the width of a panel for a product of ``columns`` columns: one or two blocks."""
+    fits = round_up(columns, 2 * block) == round_up(columns, block)
+    return 2 * block if fits else block
 
 
 def pack_weights(weights: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
@@ -93,20 +92,18 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     """Sum a tile of rows by one panel in registers; panels outermost, to stay in cache."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     for block in before:
-        innermost = sch.get_loops(block)[-1]
-        if loops.extent(sch, innermost) in (unit.lanes, 2 * unit.lanes):
-            sch.vectorize(innermost)
+        loops.vectorise_last(sch, block, unit.lanes)
     *lead, m, n = sch.get_loops(last)
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
-    vectors = width // unit.lanes
+    vectors = min(2, width // unit.lanes)
     tile = 1 if rows == 1 else tiles.row_tile(rows, _row_limit(unit) // vectors)
-    no, ni, nv = sch.split(n, [None, vectors, unit.lanes])
+    no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
     mo, mi = sch.split(m, [None, tile])
-    sch.reorder(*lead, no, mo, mi, ni, nv)
+    sch.reorder(*lead, no, part, mo, mi, ni, nv)
     sch.compute_at(main, mo, preserve_unit_loops=True)
     sch.set_scope(main, 0, "local")
-    inside = sch.get_loops(main)[len(lead) + 2 :]
+    inside = sch.get_loops(main)[len(lead) + 3 :]
     *spatial, k = inside
     across, lane = sch.split(spatial[-1], [None, unit.lanes])
     sch.reorder(k, *spatial[:-1], across, lane)
@@ -115,10 +112,10 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if rows == 1 and loops.extent(sch, k) % 4 == 0:
         k, few = sch.split(k, [None, 4])
         sch.unroll(few)
-    depth = len(lead) + 2
+    depth = len(lead) + 3
     if parallel and not (rows % tile and columns % width):
         sch.parallel(sch.fuse(*lead, no))
-        depth = 2
+        depth = 3
     start = sch.decompose_reduction(main, k)
     sch.vectorize(nv)
     if rows % tile:

@@ -136,26 +136,27 @@ def compute_out(height: int, width: int, lanes: int) -> Compute:
     return of
 
 
-def schedule_in(sch: s_tir.Schedule, _unit: VectorUnit, parallel: bool) -> None:
+def schedule_in(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     """Transform a tile of one channel block at a time, all its points in registers."""
     out, half = sch.get_sblock(ANCHOR_IN), sch.get_sblock("winograd_half_in")
     a, b, ty, tx, c, v = sch.get_loops(out)
-    sch.reorder(c, ty, tx, a, b, v)
-    sch.compute_at(half, tx, preserve_unit_loops=True)
+    vo, vi = loops.vectors(sch, v, unit.lanes)
+    sch.reorder(c, ty, tx, vo, a, b, vi)
+    sch.compute_at(half, vo, preserve_unit_loops=True)
     sch.set_scope(half, 0, "local")
-    inside = sch.get_loops(half)[3:]
+    inside = sch.get_loops(half)[4:]
     if parallel:
         sch.parallel(c)
     loops.unroll_all(sch, inside[:-1])
     sch.vectorize(inside[-1])
     loops.unroll_all(sch, [a, b])
-    sch.vectorize(v)
+    sch.vectorize(vi)
     for block in loops.blocks(sch):
         if loops.name(sch, block) == "winograd_pad":
-            sch.vectorize(sch.get_loops(block)[-1])
+            loops.vectorise_last(sch, block, unit.lanes)
 
 
-def schedule_out(sch: s_tir.Schedule, _unit: VectorUnit, parallel: bool) -> None:
+def schedule_out(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     """Transform a tile back in registers and write it through the epilogue."""
     inner = (ANCHOR_OUT, "winograd_tile_out")
     after = [block for block in loops.blocks(sch) if loops.name(sch, block) not in inner]
@@ -164,21 +165,22 @@ def schedule_out(sch: s_tir.Schedule, _unit: VectorUnit, parallel: bool) -> None
     n, c, y, x, v = sch.get_loops(after[-1])
     yo, yi = sch.split(y, [None, _TILE])
     xo, xi = sch.split(x, [None, _TILE])
-    sch.reorder(n, c, yo, xo, yi, xi, v)
+    vo, vi = loops.vectors(sch, v, unit.lanes)
+    sch.reorder(n, c, yo, xo, vo, yi, xi, vi)
     for name in reversed(inner):
         block = sch.get_sblock(name)
-        sch.compute_at(block, xo, preserve_unit_loops=True)
+        sch.compute_at(block, vo, preserve_unit_loops=True)
         sch.set_scope(block, 0, "local")
-    depth = 4
+    depth = 5
     if parallel:
         sch.parallel(sch.fuse(n, c))
-        depth = 3
+        depth = 4
     for name in inner:
         inside = sch.get_loops(sch.get_sblock(name))[depth:]
         loops.unroll_all(sch, inside[:-1])
         sch.vectorize(inside[-1])
     loops.unroll_all(sch, [yi, xi])
-    sch.vectorize(v)
+    sch.vectorize(vi)
 
 
 Matrix = Sequence[Sequence[float]]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind_shapes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
 from builder.compiler.prepare.tolerance import tolerance
+from builder.compiler.signature import write_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import ModelRefused
 from builder.model.tensor import Signature, TensorSpec
@@ -53,7 +52,7 @@ def prepare(
         skeleton.write(graph, output / "model.onnx")
     limits = check_data.index_limits(graph.model.graph, _shapes(graph))
     del graph  # ONNX Runtime is about to hold the weights once more
-    (output / "signature.json").write_text(json.dumps(asdict(signature), indent=1) + "\n")
+    write_signature(signature, output)
     if given is not None:
         inputs = check_data.given_inputs(given, signature.inputs)
     else:

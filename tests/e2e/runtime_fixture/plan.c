@@ -72,6 +72,7 @@ static const _Alignas(64) uint8_t EMBEDDED[] = {
 const bw_plan bw_model_plan = {
     .model = "fixture",
     .target = "this-machine",
+    .cpu = "any",
     .inputs = INPUTS,
     .outputs = OUTPUTS,
     .views = VIEWS,

@@ -12,8 +12,8 @@ import tvm
 from tvm import relax
 
 from builder.compiler import codegen, importing, passes
-from builder.compiler.pipeline import read_signature
 from builder.compiler.prepare.pipeline import prepare
+from builder.compiler.signature import read_signature
 from builder.model.target import Cpu, Libc, Platform
 from builder.model.tensor import TensorSpec
 
@@ -41,8 +41,9 @@ def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -
     prepared = _prepared(made, folder)
     cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
     target = codegen.llvm_target(PLATFORM, cpu)
-    facts = passes.Facts(platform=PLATFORM, cpu=cpu, target=target, log=log.append)
+    facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
     mod = passes.run(importing.import_model(importing.read_prepared(prepared), prepared), facts)
+    mod = passes.schedule(mod, target, facts)
     with target:
         for lowering in _LOWERING:
             mod = lowering(mod)

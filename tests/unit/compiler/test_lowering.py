@@ -11,9 +11,9 @@ import pytest
 from onnx import helper
 
 from builder.compiler import codegen, importing, lowering, passes
-from builder.compiler.pipeline import read_signature
 from builder.compiler.plan import Place, StaticPlan
 from builder.compiler.prepare.pipeline import prepare
+from builder.compiler.signature import read_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import ModelRefused, UsageError
 from builder.model.target import Cpu, Libc, Platform
@@ -31,7 +31,10 @@ def planned(tmp_path: Path, made: onnx.ModelProto) -> StaticPlan:
     prepared = importing.read_prepared(folder)
     names = [importing.node_name(i, node) for i, node in enumerate(prepared.graph.node)]
     facts = passes.Facts(
-        platform=PLATFORM, cpu=CPU, target=codegen.llvm_target(PLATFORM, CPU), log=lambda _: None
+        platform=PLATFORM,
+        cpu=CPU,
+        targets=(codegen.llvm_target(PLATFORM, CPU),),
+        log=lambda _: None,
     )
     mod = passes.run(importing.import_model(prepared, folder), facts)
     with WeightsWriter(tmp_path / "weights.bin") as weights:

@@ -41,6 +41,7 @@ class Options(ctypes.Structure):
         ("weights_path", c_char_p),
         ("cores", POINTER(c_int32)),
         ("skip_checksum", c_int32),
+        ("cpu", c_char_p),
     )
 
 
@@ -86,6 +87,7 @@ _FUNCTIONS = {
     "bw_weights_bytes": (c_uint64, [c_void_p]),
     "bw_model_name": (c_char_p, []),
     "bw_target_name": (c_char_p, []),
+    "bw_cpu_name": (c_char_p, [c_void_p]),
 }
 
 

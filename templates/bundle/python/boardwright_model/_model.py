@@ -80,6 +80,7 @@ class Model:
         self.outputs = self._specs(functions.bw_output_count, functions.bw_output_info)
         self.name = _abi.text(functions.bw_model_name())
         self.target = _abi.text(functions.bw_target_name())
+        self.cpu = _abi.text(functions.bw_cpu_name(self._handle))
         self.threads = int(functions.bw_thread_count(self._handle))
         self.arena_bytes = int(functions.bw_arena_bytes(self._handle))
         self.weights_bytes = int(functions.bw_weights_bytes(self._handle))
