@@ -1,0 +1,82 @@
+"""Move a network to channel blocks, and its products to packed operands.
+
+NCHW becomes [N, C/c, H, W, c]. A rule makes of one operator a new value, in blocks or plain; where
+no rule fits, TVM's own lowering has the operator. Weights are packed here, in numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import tvm
+from tvm import relax
+
+from builder.compiler import provenance
+from builder.compiler.blocking import elementwise, images, products
+from builder.compiler.blocking.forms import Blocked, Forms
+
+Rule = Callable[[Forms, relax.Var, relax.Call], relax.Expr | Blocked | None]
+
+RULES: Mapping[str, Rule] = {
+    "relax.nn.conv2d": images.conv2d,
+    "relax.nn.max_pool2d": images.max_pool,
+    "relax.nn.avg_pool2d": images.average_pool,
+    "relax.mean": images.mean,
+    "relax.concat": images.concat,
+    "relax.matmul": products.matrix_product,
+    "relax.nn.softmax": products.row_softmax,
+    "relax.nn.layer_norm": products.layer_norm,
+    **dict.fromkeys(elementwise.UNARY, elementwise.unary),
+    **dict.fromkeys(elementwise.BINARY, elementwise.binary),
+}
+
+
+def to_blocks(mod: tvm.IRModule, block: int, *, use_winograd: bool) -> tvm.IRModule:
+    """Return ``mod`` with main's convolutions, pools and products over packed operands.
+
+    ``block`` is the number of channels in a block, whole vectors of every CPU the code is for.
+    """
+    main = mod["main"]
+    builder = relax.BlockBuilder(_without_main(mod))
+    params = [relax.Var(param.name, param.ty) for param in main.params]
+    forms = Forms(builder=builder, block=block, use_winograd=use_winograd)
+    forms.plain.update(zip(main.params, params, strict=True))
+    with builder.function("main", params):
+        with builder.dataflow():
+            for binding in provenance.bindings(main):
+                _rewrite(forms, binding)
+            out = builder.emit_output(forms.in_plain(main.body.body))
+        builder.emit_func_output(out)
+    blocked = builder.get()
+    # The output is an alias until the next clean-up makes it the binding itself.
+    return provenance.rename(blocked, provenance.attributed(blocked["main"], {}))
+
+
+def _rewrite(forms: Forms, binding: relax.Binding) -> None:
+    var, value = binding.var, binding.value
+    if isinstance(value, tvm.ir.GenericConst):
+        forms.plain[var] = value
+        return
+    forms.hint = str(var.name)
+    rule = _rule(value) if _is_float32(var) else None
+    made = rule(forms, var, value) if rule else None
+    if isinstance(made, Blocked):
+        forms.blocked[var] = made
+        return
+    plain = forms.in_plain(value) if made is None else made
+    forms.plain[var] = plain if isinstance(plain, relax.Var) else forms.emit(plain)
+
+
+def _rule(value: relax.Expr) -> Rule | None:
+    if isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op):
+        return RULES.get(value.op.name)
+    return None
+
+
+def _is_float32(var: relax.Var) -> bool:
+    return isinstance(var.ty, relax.TensorType) and str(var.ty.dtype) == "float32"
+
+
+def _without_main(mod: tvm.IRModule) -> tvm.IRModule:
+    """Return the kernels that the importer itself wrote, for the new main to call."""
+    return tvm.IRModule({v: f for v, f in mod.functions.items() if v.name_hint != "main"})
