@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -220,11 +220,10 @@ def without_listed_initialisers(model: Path, work: Path) -> Path:
 
 
 def difference(ours_: list[npt.NDArray[Any]], theirs: list[npt.NDArray[Any]]) -> float:
-    """Return the largest error over all outputs, relative to each output's largest value."""
-    return max(
-        float(np.abs(a - b).max(initial=0.0)) / max(float(np.abs(b).max(initial=0.0)), 1e-30)
-        for a, b in zip(ours_, theirs, strict=True)
-    )
+    """Return the largest error over all outputs, relative to the largest value of them all."""
+    scale = max(float(np.abs(b).max(initial=0.0)) for b in theirs)
+    worst = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(ours_, theirs, strict=True))
+    return worst / max(scale, 1e-30)
 
 
 def line(result: Result) -> str:
@@ -258,8 +257,8 @@ def table(results: list[Result]) -> Table:
     return made
 
 
-def _peers(results: list[Result]) -> Iterator[str]:
-    return iter(dict.fromkeys(name for result in results for name in result.peers_ms))
+def _peers(results: list[Result]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for result in results for name in result.peers_ms))
 
 
 if __name__ == "__main__":
