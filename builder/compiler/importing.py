@@ -89,7 +89,9 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
         self, op_name: str, inputs: list[relax.Expr], attrs: dict[str, Any], opset: int
     ) -> relax.Expr:
         """Convert as usual, then bind the result, so that its place in main tells its node."""
-        value = super()._convert_operator(op_name, inputs, attrs, opset)
+        value = _clip(op_name, list(inputs))
+        if value is None:
+            value = super()._convert_operator(op_name, inputs, attrs, opset)
         if isinstance(value, relax.Tuple):
             return relax.Tuple([self._bound(field) for field in value.fields])
         return self._bound(value)
@@ -113,6 +115,17 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
             dtype=dtype.name,
         )
         return tensors.tensor(read_span(self._folder / entries["location"], span))
+
+
+def _clip(op_name: str, inputs: list[relax.Expr | None]) -> relax.Expr | None:
+    """Return Clip with constant bounds as one operator; the stock conversion is seven."""
+    if op_name != "Clip":
+        return None
+    bounds = [None if bound is None else tensors.value(bound) for bound in inputs[1:]]
+    if any(bound is None for bound in bounds) or len(bounds) != 2:
+        return None
+    low, high = (float(bound) for bound in bounds if bound is not None)
+    return relax.op.clip(inputs[0], low, high)
 
 
 def _unconvertible(position: int, node: onnx.NodeProto, error: Exception) -> ModelRefused:

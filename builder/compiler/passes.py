@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import tvm
 from tvm import relax
 
-from builder.compiler import blocking, constants, provenance, vector_math
+from builder.compiler import blocking, constants, legalize, provenance, vector_math
 from builder.compiler.kernels import dispatch, work
 from builder.compiler.vector_unit import VectorUnit, vector_unit
 from builder.model.target import Cpu, Platform
@@ -69,7 +69,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(name="block-channels", apply=_block),
     _stock("drop-dead-operators", Transform.DeadCodeElimination),
     _stock("canonicalize-again", Transform.CanonicalizeBindings),
-    _stock("legalize", Transform.LegalizeOps),
+    Pass(name="legalize", apply=legalize.legalize),
     _stock("annotate-patterns", Transform.AnnotateTIROpPattern),
     Pass(name="fuse", apply=_fuse),
     _stock("fuse-tir", Transform.FuseTIR),

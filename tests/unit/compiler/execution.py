@@ -35,7 +35,8 @@ _LOWERING = (
 def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -> dict[str, Any]:
     """Compile ``made`` for a CPU of so many lanes; return what was logged and each output's error.
 
-    An error is relative to the output's largest value. Keys: ``log`` (lines), ``outputs`` (floats).
+    An error is relative to the output's largest value. Keys: ``log`` (lines), ``outputs`` (floats),
+    ``nan_agrees`` (whether the same elements are NaN).
     """
     log: list[str] = []
     prepared = _prepared(made, folder)
@@ -53,12 +54,13 @@ def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -
     feed = [tvm.runtime.tensor(_load(prepared, "inputs", spec)) for spec in signature.inputs]
     made_here = machine["main"](*feed)
     results = [made_here] if hasattr(made_here, "numpy") else list(made_here)
+    found = [result.numpy() for result in results]
+    expected = [_load(prepared, "expected", spec) for spec in signature.outputs]
+    pairs = list(zip(found, expected, strict=True))
     return {
         "log": log,
-        "outputs": [
-            _error(result.numpy(), _load(prepared, "expected", spec))
-            for result, spec in zip(results, signature.outputs, strict=True)
-        ],
+        "outputs": [_error(here, there) for here, there in pairs],
+        "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
     }
 
 

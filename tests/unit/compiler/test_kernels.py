@@ -211,3 +211,22 @@ def test_any_convolution(
 ) -> None:
     made = conv_chain(channels, out, height, width, kernel=kernel, strides=strides)
     assert check(made, 8 if runs_here(8) else 4) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_clip_keeps_nan_and_stays_in_blocks(lanes: int) -> None:
+    weights = values(16, 3, 1, 1)
+    weights[3, 0, 0, 0] = np.nan
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+            helper.make_node("Clip", ["c", "low", "high"], ["y"], name="clip"),
+        ],
+        inputs={"x": [1, 3, 8, 8]},
+        outputs={"y": None},
+        weights={"w": weights, "low": np.float32(0.0).reshape(()), "high": np.array(6, "f4")},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=lanes)
+    assert result["nan_agrees"] == [True]
+    assert [line for line in result["log"] if "does not fit" in line] == []
