@@ -13,7 +13,7 @@ from tvm import relax
 
 from builder.compiler import provenance
 from builder.compiler.blocking import elementwise, images, products
-from builder.compiler.blocking.forms import Blocked, Forms
+from builder.compiler.blocking.forms import Blocked, Forms, is_operator, readers_of
 
 Rule = Callable[[Forms, relax.Var, relax.Call], relax.Expr | Blocked | None]
 
@@ -39,7 +39,12 @@ def to_blocks(mod: tvm.IRModule, block: int, *, use_winograd: bool) -> tvm.IRMod
     main = mod["main"]
     builder = relax.BlockBuilder(_without_main(mod))
     params = [relax.Var(param.name, param.ty) for param in main.params]
-    forms = Forms(builder=builder, block=block, use_winograd=use_winograd)
+    forms = Forms(
+        builder=builder,
+        block=block,
+        use_winograd=use_winograd,
+        readers=readers_of(provenance.bindings(main)),
+    )
     forms.plain.update(zip(main.params, params, strict=True))
     with builder.function("main", params):
         with builder.dataflow():
@@ -68,9 +73,7 @@ def _rewrite(forms: Forms, binding: relax.Binding) -> None:
 
 
 def _rule(value: relax.Expr) -> Rule | None:
-    if isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op):
-        return RULES.get(value.op.name)
-    return None
+    return RULES.get(value.op.name) if is_operator(value) else None
 
 
 def _is_float32(var: relax.Var) -> bool:

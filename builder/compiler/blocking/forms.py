@@ -7,10 +7,12 @@ at by a plain value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
+import tvm
 from tvm import relax, te, tirx
 
 from builder.compiler import tensors
@@ -35,7 +37,7 @@ class Blocked:
 
 @dataclass(slots=True, kw_only=True)
 class Forms:
-    """What every variable of the old main has become so far.
+    """What every variable of the old main has become so far, and who reads it there.
 
     ``block`` is the number of channels in a block; ``hint`` names what is emitted, and with it the
     ONNX nodes it comes from.
@@ -44,6 +46,7 @@ class Forms:
     builder: relax.BlockBuilder
     block: int
     use_winograd: bool
+    readers: dict[relax.Var, list[relax.Binding]]
     plain: dict[relax.Var, relax.Expr] = field(default_factory=dict)
     blocked: dict[relax.Var, Blocked] = field(default_factory=dict)
     hint: str = ""
@@ -97,6 +100,22 @@ class Forms:
             primfunc_name_hint=name,
             primfunc_attrs={"op_pattern": pattern},
         )
+
+
+def readers_of(bindings: Iterable[relax.Binding]) -> dict[relax.Var, list[relax.Binding]]:
+    """Return, for each variable, the bindings whose operator takes it as an argument."""
+    readers: dict[relax.Var, list[relax.Binding]] = {}
+    for binding in bindings:
+        if isinstance(binding.value, relax.Call):
+            for argument in binding.value.args:
+                if isinstance(argument, relax.Var):
+                    readers.setdefault(argument, []).append(binding)
+    return readers
+
+
+def is_operator(value: relax.Expr) -> bool:
+    """Tell whether an expression calls a Relax operator, not a kernel."""
+    return isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op)
 
 
 def shape(value: relax.Expr) -> tuple[int, ...]:

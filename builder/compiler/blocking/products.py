@@ -5,27 +5,66 @@ from __future__ import annotations
 from tvm import relax
 
 from builder.compiler import tensors
-from builder.compiler.blocking.forms import ANCHOR, OPAQUE, Forms, shape
-from builder.compiler.kernels import layernorm, matmul, softmax
+from builder.compiler.blocking.elementwise import BINARY
+from builder.compiler.blocking.forms import ANCHOR, OPAQUE, Forms, is_operator, shape
+from builder.compiler.kernels import layernorm, matmul, softmax, tiles
+
+_POLYNOMIALS = frozenset(
+    {
+        "relax.erf",
+        "relax.exp",
+        "relax.nn.gelu",
+        "relax.nn.gelu_tanh",
+        "relax.nn.silu",
+        "relax.sigmoid",
+        "relax.tanh",
+    }
+)
+_NEAR = 6
+"""Operators after a product that may still be fused into it."""
+_ROWS_AT_ONCE = 12
 
 
-def matrix_product(forms: Forms, _var: relax.Var, call: relax.Call) -> relax.Expr | None:
-    """Multiply by weights packed here, or by an activation that is packed on the way in."""
+def matrix_product(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None:
+    """Multiply by weights packed here, or by an activation that is packed on the way in.
+
+    A polynomial behind the product wants the registers its sums are in. Where rows fall into whole
+    tiles the sums are set aside first; where they do not, the polynomial is a kernel of its own.
+    """
     left, right = call.args
     weights = forms.value(right)
+    whole = tiles.whole_row_tile(shape(var)[-2], _ROWS_AT_ONCE) if len(shape(var)) > 1 else None
+    apart = shape(var)[-2:-1] != (1,) and whole is None and _feeds_polynomial(forms, var)
+    pattern = OPAQUE if apart else ANCHOR
     if isinstance(left, relax.Var) and weights is not None and weights.ndim == 2:
         columns = weights.shape[1]
         packed = matmul.pack_weights(weights, matmul.panel(columns, forms.block))
         compute = matmul.compute_packed(columns)
         operands = (forms.plain_form(left), tensors.constant(packed))
-        return forms.emit_te(compute, *operands, name="matmul", pattern=ANCHOR)
+        return forms.emit_te(compute, *operands, name="matmul", pattern=pattern)
     if weights is not None or not all(isinstance(side, relax.Var) for side in (left, right)):
         return None
     if shape(left)[:-2] != shape(right)[:-2] or len(shape(left)) < 3:
         return None
     compute = matmul.compute_batched(matmul.panel(shape(right)[-1], forms.block))
     operands = (forms.plain_form(left), forms.plain_form(right))
-    return forms.emit_te(compute, *operands, name="batch_matmul", pattern=ANCHOR)
+    return forms.emit_te(compute, *operands, name="batch_matmul", pattern=pattern)
+
+
+def _feeds_polynomial(forms: Forms, var: relax.Var) -> bool:
+    """Tell whether an operator that needs a polynomial follows soon, through elementwise ones."""
+    frontier = [var]
+    for _ in range(_NEAR):
+        readers = [reader for each in frontier for reader in forms.readers.get(each, ())]
+        names = {reader.value.op.name for reader in readers if is_operator(reader.value)}
+        if not names.isdisjoint(_POLYNOMIALS):
+            return True
+        frontier = [
+            reader.var
+            for reader in readers
+            if is_operator(reader.value) and reader.value.op.name in BINARY
+        ]
+    return False
 
 
 def row_softmax(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None:

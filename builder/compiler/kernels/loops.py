@@ -39,6 +39,30 @@ def reduction_count(schedule: s_tir.Schedule, block: Block) -> int:
     return sum(int(axis.iter_type) == _REDUCTION for axis in schedule.get(block).iter_vars)
 
 
+_TRANSCENDENTAL = ("T.exp(", "T.erf(", "T.tanh(", "T.sigmoid(")
+
+
+def is_heavy(schedule: s_tir.Schedule, block: Block) -> bool:
+    """Tell whether a block evaluates polynomials, which want the registers that sums are in."""
+    printed = schedule.get(block).body.script()  # TVM's Python side has no visitor of its own
+    return any(call in printed for call in _TRANSCENDENTAL)
+
+
+def spill_sums(schedule: s_tir.Schedule, main: Block, last: Block, depth: int, lanes: int) -> None:
+    """Write a tile of sums to a small buffer before its epilogue reads it vector by vector.
+
+    ``depth`` loops lie around the tile. Comes after ``main`` was put in its place, before its
+    initialisation is split off.
+    """
+    buffer = schedule.get(main).writes[0].source
+    read = [region.source.same_as(buffer) for region in schedule.get(last).reads].index(True)
+    copy = schedule.cache_read(last, read, "global")
+    inside = schedule.get_loops(copy)[depth:]
+    across, lane = vectors(schedule, inside[-1], lanes)
+    schedule.vectorize(lane)
+    unroll_all(schedule, [*inside[:-1], across])
+
+
 def unroll_all(schedule: s_tir.Schedule, loops: Sequence[Loop]) -> None:
     """Unroll each loop."""
     for loop in loops:

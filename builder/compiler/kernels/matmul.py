@@ -97,7 +97,9 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
     vectors = min(2, width // unit.lanes)
-    tile = 1 if rows == 1 else tiles.row_tile(rows, _row_limit(unit) // vectors)
+    limit = _row_limit(unit) // vectors
+    heavy = rows > 1 and loops.is_heavy(sch, last)
+    tile = (tiles.whole_row_tile(rows, limit) if heavy else None) or tiles.row_tile(rows, limit)
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
     mo, mi = sch.split(m, [None, tile])
     sch.reorder(*lead, no, part, mo, mi, ni, nv)
@@ -112,6 +114,9 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if rows == 1 and loops.extent(sch, k) % 4 == 0:
         k, few = sch.split(k, [None, 4])
         sch.unroll(few)
+    heavy = heavy and rows % tile == 0
+    if heavy:
+        loops.spill_sums(sch, main, last, len(lead) + 3, unit.lanes)
     depth = len(lead) + 3
     if parallel and not (rows % tile and columns % width):
         sch.parallel(sch.fuse(*lead, no))
@@ -122,7 +127,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
         sch.annotate(mo, "pragma_loop_partition_hint", 1)
     if columns % width:
         sch.annotate(no, "pragma_loop_partition_hint", 1)
-    loops.unroll_all(sch, [mi, ni])
+    if not heavy:
+        loops.unroll_all(sch, [mi, ni])
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])
     sch.vectorize(zeroing[-1])

@@ -54,6 +54,12 @@ def _step(points: int, vectors: int) -> float:
     return max(sums, loads, _LATENCY_CYCLES) + 0.5
 
 
+def whole_row_tile(rows: int, limit: int) -> int | None:
+    """Return the largest tile up to ``limit`` that divides ``rows``, if one is worth its loads."""
+    tile = max(d for d in divisors(rows) if d <= limit)
+    return tile if tile >= min(4, limit) else None
+
+
 def row_tile(rows: int, limit: int) -> int:
     """Return how many rows of a product to sum at once: near ``limit``, with a cheap rest."""
 
