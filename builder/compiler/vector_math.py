@@ -83,6 +83,12 @@ def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
     return result
 
 
+def _clamped(x: Expr, low: float, high: float, dtype: str) -> Expr:
+    """Clamp by comparisons, which a NaN fails and so passes through."""
+    least, most = tirx.const(low, dtype), tirx.const(high, dtype)
+    return tirx.Select(x > most, most, tirx.Select(x < least, least, x))
+
+
 def _exp(x: Expr, dtype: str) -> Expr:
     """Relative error below 2e-7; saturates where float32 does; NaN stays NaN."""
 
@@ -104,7 +110,7 @@ def _exp(x: Expr, dtype: str) -> Expr:
             lambda n: _bound(y - n * c(_LN2_HIGH) - n * c(_LN2_LOW), lambda r: of(n, r)),
         )
 
-    return _bound(tirx.max(tirx.min(x, c(88.3762626647949)), c(-87.3365447505531)), reduced)
+    return _bound(_clamped(x, -87.3365447505531, 88.3762626647949, dtype), reduced)
 
 
 def _erf(x: Expr, dtype: str) -> Expr:
@@ -113,8 +119,7 @@ def _erf(x: Expr, dtype: str) -> Expr:
     def of(y: Expr, z: Expr) -> Expr:
         return y * _horner(z, _ERF_UP, dtype) / _horner(z, _ERF_DOWN, dtype)
 
-    four = tirx.const(4.0, dtype)
-    inside = tirx.max(tirx.min(x, four), tirx.const(-4.0, dtype))
+    inside = _clamped(x, -4.0, 4.0, dtype)
     return _bound(inside, lambda y: _bound(y * y, lambda z: of(y, z)))
 
 

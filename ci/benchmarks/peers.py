@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from rich.table import Table
 Arrays = dict[str, npt.NDArray[Any]]
 Run = Callable[[Arrays], list[npt.NDArray[Any]]]
 
+CORES = sorted(os.sched_getaffinity(0))
 ROUNDS = 5
 ROUND_S = 0.6
 
@@ -65,7 +68,7 @@ def main() -> int:
         for model in options.models:
             bundle = build(model.resolve(), options.target, Path(name))
             for threads in options.threads:
-                results.append(compare(model, bundle, threads, Path(name)))
+                results.append(in_new_process(model.resolve(), bundle, threads, Path(name)))
                 print(line(results[-1]), file=sys.stderr, flush=True)
     Console().print(table(results))
     if options.json:
@@ -85,9 +88,16 @@ def build(model: Path, target: str, work: Path) -> Path:
     return receipt.parent / "bundle"
 
 
+def in_new_process(model: Path, bundle: Path, threads: int, work: Path) -> Result:
+    """Compare in a process of its own: some runtimes look at the cores only when first loaded."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+        return pool.submit(compare, model, bundle, threads, work).result()
+
+
 def compare(model: Path, bundle: Path, threads: int, work: Path) -> Result:
     """Time one model on everything that takes it, in turns."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.sched_setaffinity(0, CORES[:threads])
     feed = check_inputs(bundle)
     clean = without_listed_initialisers(model, work)
     runners: dict[str, Run] = {"ours": ours(bundle, threads)}

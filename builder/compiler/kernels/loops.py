@@ -75,10 +75,20 @@ def vectors(schedule: s_tir.Schedule, loop: Loop, lanes: int) -> tuple[Loop, Loo
 
 
 def vectorise_last(schedule: s_tir.Schedule, block: Block, lanes: int) -> None:
-    """Vectorise a block's innermost loop where whole vectors fill it."""
+    """Vectorise a block's innermost loop where whole vectors fill it.
+
+    Elsewhere the loop is cut where its conditions change, and LLVM vectorises the pieces.
+    """
     innermost = schedule.get_loops(block)[-1]
     if extent(schedule, innermost) % lanes == 0:
         schedule.vectorize(vectors(schedule, innermost, lanes)[1])
+    else:
+        partition(schedule, innermost)
+
+
+def partition(schedule: s_tir.Schedule, loop: Loop) -> None:
+    """Ask for a loop to be cut where the conditions inside it change."""
+    schedule.annotate(loop, "pragma_loop_partition_hint", 1)
 
 
 def reduce_lane_by_lane(schedule: s_tir.Schedule, block: Block) -> None:

@@ -124,9 +124,9 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     start = sch.decompose_reduction(main, k)
     sch.vectorize(nv)
     if rows % tile:
-        sch.annotate(mo, "pragma_loop_partition_hint", 1)
+        loops.partition(sch, mo)
     if columns % width:
-        sch.annotate(no, "pragma_loop_partition_hint", 1)
+        loops.partition(sch, no)
     if not heavy:
         loops.unroll_all(sch, [mi, ni])
     zeroing = sch.get_loops(start)[depth:]

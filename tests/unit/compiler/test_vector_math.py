@@ -1,0 +1,76 @@
+"""The polynomials keep the errors that their docstrings state, over the whole range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tvm
+from tvm import te, tirx
+
+from builder.compiler import vector_math
+
+Vector = npt.NDArray[np.float32]
+
+
+def computed(function: Callable[[Any], Any], points: Vector) -> Vector:
+    """Evaluate one intrinsic through the code generator, one vector at a time."""
+    vector_math.register()
+    data = te.placeholder((len(points),), name="x")
+    out = te.compute(data.shape, lambda i: function(data[i]), name="y")
+    kernel = te.create_prim_func([data, out])
+    library = tvm.tirx.build(tvm.IRModule({"main": kernel}), target=tvm.target.Target("llvm"))
+    result = tvm.runtime.tensor(np.zeros_like(points))
+    library["main"](tvm.runtime.tensor(points), result)
+    return np.asarray(result.numpy(), dtype=np.float32)
+
+
+def exact(function: Callable[[float], float], points: Vector) -> npt.NDArray[np.float64]:
+    return np.array([function(float(point)) for point in points])
+
+
+def dense(low: float, high: float) -> Vector:
+    return np.linspace(low, high, 100_001, dtype=np.float32)
+
+
+def test_exp_is_right_to_two_ulps() -> None:
+    points = dense(-87, 88)
+    expected = np.exp(points.astype(np.float64))
+    relative = np.abs(computed(tirx.exp, points) - expected) / expected
+    assert relative.max() < 2e-7
+
+
+def test_exp_saturates_instead_of_wrapping() -> None:
+    found = computed(tirx.exp, np.array([-1000, -100, 89, 1000], np.float32))
+    assert (found[:2] < 1.3e-38).all()
+    assert (found[2:] > 2e38).all()
+
+
+def test_erf_is_within_its_bound_and_odd() -> None:
+    points = dense(-6, 6)
+    found = computed(tirx.erf, points)
+    assert np.abs(found - exact(math.erf, points)).max() < 4e-7
+    np.testing.assert_allclose(found, -found[::-1], atol=1e-6)
+
+
+def test_tanh_is_within_its_bound_and_small_arguments_keep_their_digits() -> None:
+    points = dense(-20, 20)
+    assert np.abs(computed(tirx.tanh, points) - np.tanh(points.astype(np.float64))).max() < 3e-7
+    small = np.geomspace(1e-20, 0.019, 1000).astype(np.float32)
+    expected = np.tanh(small.astype(np.float64))
+    assert (np.abs(computed(tirx.tanh, small) - expected) / expected).max() < 1e-6
+
+
+def test_sigmoid_is_within_its_bound() -> None:
+    points = dense(-80, 80)
+    expected = 1 / (1 + np.exp(-points.astype(np.float64)))
+    assert (np.abs(computed(tirx.sigmoid, points) - expected) / expected).max() < 4e-7
+
+
+@pytest.mark.parametrize("function", [tirx.exp, tirx.erf, tirx.tanh, tirx.sigmoid])
+def test_nan_stays_nan(function: Callable[[Any], Any]) -> None:
+    assert np.isnan(computed(function, np.array([np.nan] * 8, np.float32))).all()
