@@ -224,7 +224,7 @@ def test_clip_keeps_nan_and_stays_in_blocks(lanes: int) -> None:
         ],
         inputs={"x": [1, 3, 8, 8]},
         outputs={"y": None},
-        weights={"w": weights, "low": np.float32(0.0).reshape(()), "high": np.array(6, "f4")},
+        weights={"w": weights, "low": np.array(0, "f4"), "high": np.array(6, "f4")},
     )
     with tempfile.TemporaryDirectory() as folder:
         result = errors(made, Path(folder), lanes=lanes)
