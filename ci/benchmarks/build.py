@@ -79,7 +79,7 @@ def measure(model: Path, large_gib: float) -> Iterator[Figure]:
 def bundle_figures(folder: Path) -> Iterator[Figure]:
     """Yield what a bundle weighs on disk and in memory."""
     bundle = folder / "bundle"
-    library = text_bytes_without_kernels(bundle / "lib" / "libmodel.a")
+    library = runtime_bytes(bundle / "lib" / "libmodel.a")
     runner = (bundle / "bin" / "run").stat().st_size
     total = (library + runner) / 1024
     yield Figure(name="runtime and runner", value=total, unit="KiB", bound=64)
@@ -90,14 +90,15 @@ def bundle_figures(folder: Path) -> Iterator[Figure]:
     yield Figure(name="peak RSS over weights + arena", value=own / 2**20, unit="MiB", bound=2)
 
 
-def text_bytes_without_kernels(archive: Path) -> int:
-    """Return the code and data bytes of an archive's members, by ``size``'s account.
+def runtime_bytes(archive: Path) -> int:
+    """Return the code and data bytes of the runtime in a model's archive, by ``size``'s account.
 
-    Objects of kernels are named after their CPU and numbered: ``x86-64-v3-0.o``.
+    The model's own objects do not count: its plan, and kernels, which are named after their CPU
+    and numbered (``x86-64-v3-0.o``).
     """
     listed = subprocess.run(["size", str(archive)], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listed.stdout.splitlines()[1:]]
-    own = [row for row in rows if not re.search(r"-[0-9]+\.o$", row[5])]
+    own = [row for row in rows if not re.search(r"^plan\.o$|-[0-9]+\.o$", row[5])]
     return sum(int(text) + int(data) for text, data, *_ in own)
 
 
