@@ -14,7 +14,7 @@ from builder.model.toolchain import ContextFile, ImageToolchain
 from builder.templating import environment
 
 REPOSITORY = "boardwright/toolchain"
-WORK = PurePosixPath("/work")
+WORK = PurePosixPath("/job")
 """The only writable folder of a container: a volume of its own."""
 PYTHON = PurePosixPath("/opt/boardwright/bin/python")
 UID = 10001

@@ -102,7 +102,7 @@ class Shop:
         inputs: Mapping[str, Path] | None = None,
         sources: Mapping[str, Source] | None = None,
     ) -> None:
-        prelude = "import json, os, sys; from pathlib import Path; out = Path('/work/output')\n"
+        prelude = "import json, os, sys; from pathlib import Path; out = Path('/job/output')\n"
         command = ("python", "-u", "-c", prelude + textwrap.dedent(script))
         workshop = DockerWorkshop(
             images=images_of(self.engine), limits=self.limits, command=command
@@ -197,7 +197,7 @@ def test_the_job_its_files_and_the_program_are_there(shop: Shop, tmp_path: Path)
     shop.perform(
         f"""
         import builder.errors, builder.package_files as files
-        job = json.loads(Path('/work/job.json').read_text())
+        job = json.loads(Path('/job/job.json').read_text())
         print(job['step']['kind'])
         print((Path(job['inputs']['prepared']) / 'check/x.npy').read_text())
         print((Path(job['sources']['model']) / 'model.onnx').read_text())
@@ -234,8 +234,8 @@ def test_the_container_can_do_nothing_but_its_work(shop: Shop, tmp_path: Path) -
             'no_new_privs': status['NoNewPrivs'].strip(),
             'no root': refused(lambda: Path('/etc/x').touch()),
             'no home': refused(lambda: Path('/opt/boardwright/x').touch()),
-            'no input': refused(lambda: Path('/work/inputs/a/file').write_text('x')),
-            'no program': refused(lambda: Path('/work/package/builder/errors.py').unlink()),
+            'no input': refused(lambda: Path('/job/inputs/a/file').write_text('x')),
+            'no program': refused(lambda: Path('/job/package/builder/errors.py').unlink()),
             'no network': refused(lambda: socket.create_connection(('192.0.2.1', 80), 1)),
             'no names': refused(lambda: socket.getaddrinfo('example.org', 80)),
             'init': Path('/proc/1/comm').read_text().strip() != 'python',
