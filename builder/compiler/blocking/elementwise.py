@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,22 +43,32 @@ BINARY = frozenset(
 )
 
 
+_NOT_FINITE = frozenset({"relax.exp", "relax.sqrt", "relax.divide"})
+"""What may make padding infinite or NaN, which no zero weight of a later layer takes back."""
+
+
 def unary(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     """Apply an operator of one tensor in the form that its operand has."""
     if call.args[0] not in forms.blocked:
         return None
     data = forms.blocked[call.args[0]]
+    if call.op.name in _NOT_FINITE and data.channels % forms.block:
+        return None
     made = relax.Call(call.op, [data.value, *call.args[1:]], call.attrs)
     return Blocked(forms.emit(made), data.channels)
 
 
 def binary(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     """Apply an operator of two tensors in blocks where one is blocked and the other can be."""
-    left, right = call.args
-    if not any(side in forms.blocked for side in (left, right)):
+    blocked = [side for side in call.args if side in forms.blocked]
+    if not blocked:
         return None
-    anchor = left if left in forms.blocked else right
-    sides = [_operand(forms, side, anchor) for side in (left, right)]
+    anchor = max(blocked, key=lambda side: math.prod(shape(side)))
+    by_constant = forms.value(call.args[1]) is not None  # whose padding is ones
+    padded = forms.blocked[anchor].channels % forms.block != 0
+    if call.op.name in _NOT_FINITE and padded and not by_constant:
+        return None
+    sides = [_operand(forms, side, anchor) for side in call.args]
     if any(side is None for side in sides):
         return None
     made = relax.Call(call.op, sides, call.attrs)

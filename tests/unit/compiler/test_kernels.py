@@ -230,3 +230,41 @@ def test_clip_keeps_nan_and_stays_in_blocks(lanes: int) -> None:
         result = errors(made, Path(folder), lanes=lanes)
     assert result["nan_agrees"] == [True]
     assert [line for line in result["log"] if "does not fit" in line] == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_padding_never_poisons_real_channels(lanes: int) -> None:
+    """Zero over zero in a padding channel must not reach a later convolution as NaN."""
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"]),
+            helper.make_node("Conv", ["x", "w"], ["b"]),
+            helper.make_node("Div", ["a", "b"], ["q"]),
+            helper.make_node("Conv", ["q", "u"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 6, 6]},
+        outputs={"y": None},
+        weights={
+            "v": values(5, 3, 1, 1),
+            "w": values(5, 3, 1, 1, seed=1),
+            "u": values(5, 5, 1, 1, seed=2),
+        },
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        assert errors(made, Path(folder), lanes=lanes)["nan_agrees"] == [True]
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_scale_by_channel_works_on_either_side(lanes: int) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node("GlobalAveragePool", ["c"], ["g"]),
+            helper.make_node("Sigmoid", ["g"], ["s"]),
+            helper.make_node("Mul", ["s", "c"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 9, 7]},
+        outputs={"y": None},
+        weights={"w": values(19, 3, 3, 3)},
+    )
+    assert check(made, lanes) == []
