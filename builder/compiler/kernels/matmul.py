@@ -118,9 +118,13 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if heavy:
         loops.spill_sums(sch, main, last, len(lead) + 3, unit.lanes)
     depth = len(lead) + 3
-    if parallel and not (rows % tile and columns % width):
+    both_partial = rows % tile and columns % width  # then the panels' loop must stay to be cut
+    if parallel and not both_partial:
         sch.parallel(sch.fuse(*lead, no))
         depth = 3
+    elif parallel and lead:
+        sch.parallel(sch.fuse(*lead))
+        depth = 4
     start = sch.decompose_reduction(main, k)
     sch.vectorize(nv)
     if rows % tile:

@@ -9,19 +9,24 @@ from tvm import s_tir, tirx
 
 from builder.compiler.kernels import loops
 
-SPLIT_AT_POINTS = 400_000
-"""Block iterations from which a kernel is split over cores.
+SPLIT_AT_POINTS = 100_000
+"""Block iterations from which a kernel is split over cores; sums in registers count a quarter.
 
-At eight lanes and two operations a cycle that is some 10 us of one core: three times what it costs
-to wake a waiting worker and to meet it again.
+That is some 10 to 30 us of one core: a few times what it costs to wake a waiting worker and to meet
+it again.
 """
 
 
-def points(function: tirx.PrimFunc) -> int:
-    """Return how many times the blocks of an unscheduled kernel run, all together."""
+def points(function: tirx.PrimFunc) -> float:
+    """Return how often the blocks of an unscheduled kernel run, weighed by what a run costs."""
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
+
+    def weight(block: loops.Block) -> float:
+        return 0.25 if loops.is_reduction(schedule, block) else 1.0
+
     return sum(
-        math.prod(loops.extent(schedule, loop) for loop in schedule.get_loops(block))
+        weight(block)
+        * math.prod(loops.extent(schedule, loop) for loop in schedule.get_loops(block))
         for block in loops.blocks(schedule)
     )
 

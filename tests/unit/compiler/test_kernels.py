@@ -156,6 +156,16 @@ def test_products_of_activations(shape: tuple[int, ...], lanes: int) -> None:
     assert check(made, lanes) == []
 
 
+def test_products_of_activations_split_over_cores() -> None:
+    """Rows and columns that no tile divides, so that only the batch can be split."""
+    made = model(
+        [helper.make_node("MatMul", ["x", "y"], ["z"])],
+        inputs={"x": [1, 3, 97, 64], "y": [1, 3, 64, 101]},
+        outputs={"z": None},
+    )
+    assert check(made, 8 if runs_here(8) else 4, cores=4) == []
+
+
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("shape", [(4, 32), (2, 3, 17), (5, 100), (1, 197)])
 def test_rows(shape: tuple[int, ...], lanes: int) -> None:
