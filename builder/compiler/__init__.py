@@ -4,8 +4,10 @@ TVM is imported here and nowhere else. The floors inside, each importing only wh
 
     prepare/      any ONNX file -> a static, simplified one with reference outputs (no TVM)
     importing     ONNX -> Relax, each binding named after the ONNX node it came from
-    passes        the optimisation pipeline: a list of named passes
+    passes        the optimisation pipeline: a list of named passes, among them
+      blocking/   channel blocks and packed weights, rule by rule
+      kernels/    what each kernel family computes and how it is scheduled
     lowering      Relax main -> StaticPlan, with arena (memory planning)
-    codegen       scheduled TIR -> kernels.o
+    codegen       scheduled TIR -> objects of kernels, for each CPU
     plan          the StaticPlan nouns
 """

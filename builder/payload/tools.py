@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,7 @@ def find_program(name: str) -> str | None:
     return shutil.which(f"{name}-static") or shutil.which(name)
 
 
-def run_program(
-    argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_program(argv: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[str]:
     """Run a bundle's program and return what it said; its exit code is the caller's business."""
     return subprocess.run(
         argv,
@@ -76,5 +74,4 @@ def run_program(
         errors="replace",
         check=False,
         timeout=timeout_s,
-        env={**os.environ, **(environment or {})},
     )

@@ -1,8 +1,8 @@
 /* The symbols that TVM's kernels look for.
  *
- * A kernels.o defines each hook it uses as a weak pointer that is NULL; the strong definitions here
- * replace those at link time, so there is nothing to fill in at run time. They are hidden, so that
- * two model libraries in one process never share them. Names and signatures:
+ * An object of kernels defines each hook it uses as a weak pointer that is NULL; the strong
+ * definitions here replace those at link time, so there is nothing to fill in at run time. They are
+ * hidden, so that two model libraries in one process never share them. Names and signatures:
  * tvm/runtime/c_backend_api.h and tvm/ffi/c_api.h.
  */
 #include "instance.h"

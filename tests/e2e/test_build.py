@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,16 @@ SHARED = ROOT.parent / "shared" / "models"
 FOUR = ("x86_64-linux", "raspberry-pi-4", "jetson-nano", "raspberry-pi-armv7")
 
 
-def boardwright(
-    *arguments: str | Path, cache: Path, cwd: Path, environ: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def environment(cache: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "BOARDWRIGHT_CACHE_DIR": str(cache)}
+
+
+def boardwright(*arguments: str | Path, cache: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, from a folder outside the checkout."""
     return subprocess.run(
         [sys.executable, "-m", "builder", *map(str, arguments)],
         cwd=cwd,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "BOARDWRIGHT_CACHE_DIR": str(cache),
-            **(environ or {}),
-        },
+        env=environment(cache),
         capture_output=True,
         text=True,
         check=False,
@@ -106,12 +102,7 @@ def test_the_same_thing_twice_is_the_same_bytes(cache: Path, tmp_path: Path) -> 
         done = subprocess.run(
             ["sh", "-c", f"{command} --target x86_64-linux --toolchain local --no-cache"],
             cwd=folder,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "BOARDWRIGHT_CACHE_DIR": str(cache),
-                **environ,
-            },
+            env={**environment(cache), **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -133,7 +124,7 @@ def test_nothing_to_do_is_said_and_done_fast_without_tvm(cache: Path, tmp_path: 
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "BOARDWRIGHT_CACHE_DIR": str(cache)},
+        env=environment(cache),
         capture_output=True,
         text=True,
         check=False,

@@ -88,11 +88,9 @@ def _winograd(forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding:
 
 def max_pool(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
     """Pool by maximum; windows may reach past the far edges (ceil mode)."""
-    attrs = call.attrs
-    if call.args[0] not in forms.blocked or attrs.layout != "NCHW":
+    if not _pools_blocks(forms, call):
         return None
-    data = forms.blocked[call.args[0]]
-    sliding = window(attrs.pool_size, attrs.strides, attrs.dilation, attrs.padding)
+    data, sliding = forms.blocked[call.args[0]], _pool_window(call)
     height, width = shape(var)[2:]
     compute = pooling.compute_max(_reaching(sliding, data, height, width), height, width)
     made = forms.emit_te(compute, data.value, name="max_pool", pattern=OPAQUE)
@@ -101,22 +99,25 @@ def max_pool(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
 
 def average_pool(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
     """Pool by mean; ceil mode and dilation are left to TVM."""
-    attrs = call.attrs
-    if call.args[0] not in forms.blocked or attrs.layout != "NCHW":
+    if not _pools_blocks(forms, call):
         return None
-    data = forms.blocked[call.args[0]]
-    sliding = window(attrs.pool_size, attrs.strides, attrs.dilation, attrs.padding)
-    height, width = shape(var)[2:]
-    if sliding.dilations != (1, 1) or sliding.output(*shape(data.value)[2:4]) != (
-        height,
-        width,
-    ):
+    data, sliding = forms.blocked[call.args[0]], _pool_window(call)
+    extents = shape(var)[2:]
+    if sliding.dilations != (1, 1) or sliding.output(*shape(data.value)[2:4]) != extents:
         return None
-    compute = pooling.compute_average(
-        sliding, height, width, count_padding=bool(attrs.count_include_pad)
-    )
+    counted = bool(call.attrs.count_include_pad)
+    compute = pooling.compute_average(sliding, *extents, count_padding=counted)
     made = forms.emit_te(compute, data.value, name="average_pool", pattern=OPAQUE)
     return Blocked(made, data.channels)
+
+
+def _pools_blocks(forms: Forms, call: relax.Call) -> bool:
+    return call.args[0] in forms.blocked and call.attrs.layout == "NCHW"
+
+
+def _pool_window(call: relax.Call) -> Window:
+    attrs = call.attrs
+    return window(attrs.pool_size, attrs.strides, attrs.dilation, attrs.padding)
 
 
 def mean(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | Blocked | None:
@@ -124,17 +125,14 @@ def mean(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | Blocked
     source = call.args[0]
     if source not in forms.blocked or call.attrs.axis is None:
         return None
-    axes = sorted(int(axis) % 4 for axis in call.attrs.axis)
-    data = forms.blocked[source]
-    if axes != [2, 3]:
+    data, keeps = forms.blocked[source], bool(call.attrs.keepdims)
+    whole_images = sorted(int(axis) % 4 for axis in call.attrs.axis) == [2, 3]
+    if not whole_images or (not keeps and data.channels % forms.block):
         return None
-    made = Blocked(forms.emit(relax.op.mean(data.value, [2, 3], keepdims=True)), data.channels)
-    if bool(call.attrs.keepdims):
-        return made
-    flat = relax.op.reshape(made.value, (shape(var)[0], -1))
-    if data.channels % forms.block:
-        return None
-    return forms.emit(flat)
+    made = forms.emit(relax.op.mean(data.value, [2, 3], keepdims=True))
+    if keeps:
+        return Blocked(made, data.channels)
+    return forms.emit(relax.op.reshape(made, (shape(var)[0], -1)))
 
 
 def concat(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
