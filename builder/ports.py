@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
+from builder.model.device import Completed
 from builder.model.source import Source
 from builder.steps import Step
 
@@ -64,3 +65,56 @@ class Clock(Protocol):
     def monotonic_s(self) -> float: ...
 
     def now_utc_iso(self) -> str: ...
+
+
+class Transport(Protocol):
+    """A board within reach: three verbs, the same over SSH, over adb and on this machine.
+
+    Verbs may be called from several threads at once. A link that dies ends every verb within
+    20 seconds with ``DeviceLost`` (``link-lost``). Bytes that come from a board are never trusted.
+    """
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: Iterable[bytes] = (),
+        on_stdout: Callable[[bytes], None] | None = None,
+        limit_bytes: int = 1 << 20,
+        timeout_s: float = 60.0,
+    ) -> Completed:
+        """Run an argv on the board, quoted for its shell here and nowhere else.
+
+        ``stdin`` is sent as it comes and then closed; an iterator that waits keeps the command
+        alive, and it is abandoned when the command ends first. ``on_stdout`` sees each piece of
+        output as it arrives. The command's process dies with the link where the board can tell.
+        Raises ``DeviceLost``: ``link-lost``, ``timeout`` after ``timeout_s``, ``endless-output``
+        when stdout and stderr together exceed ``limit_bytes``.
+        """
+        ...
+
+    def put(
+        self,
+        source: BinaryIO,
+        path: str,
+        *,
+        offset: int = 0,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> None:
+        """Write what is left of ``source`` to the file ``path`` from ``offset`` on.
+
+        ``path`` is absolute; its folder exists; a new file has mode 0600, and an existing one is
+        cut at ``offset`` first. A symbolic link there is refused, never followed. ``on_sent`` is
+        told the bytes so far. Partial bytes stay where they are when the link dies. Raises
+        ``DeviceLost`` (``link-lost``) or ``DeviceRefused`` with the cause: ``no-space``,
+        ``read-only``, ``no-permission``, ``planted-link``, ``no-folder``.
+        """
+        ...
+
+    def get(self, path: str, sink: BinaryIO, *, limit_bytes: int) -> int:
+        """Write the file ``path`` of the board to ``sink``; return its size in bytes.
+
+        Raises ``DeviceLost`` (``link-lost``, ``endless-output`` beyond ``limit_bytes``) or
+        ``DeviceRefused`` (``no-file``, ``no-permission``).
+        """
+        ...

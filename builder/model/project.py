@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from builder.model.device import Device
+
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Extents by input name, for the inputs whose shape the model leaves open."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectDevice:
-    """A board one can reach. ``host`` is an SSH destination; ``root`` None: as the target says."""
-
-    name: str
-    target: str
-    host: str
-    root: str | None
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +24,4 @@ class Project:
     targets: tuple[str, ...]
     out: str
     inputs: str | None
-    devices: tuple[ProjectDevice, ...]
+    devices: tuple[Device, ...]

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from builder.matrix.scalars import resolve
-from builder.model.project import Project, ProjectDevice, Shapes
+from builder.model.device import Device
+from builder.model.project import Project, Shapes
 
 OpenShapes = Mapping[str, Sequence[int | str]]
 """Inputs whose extents are not all known, by name: ``{"images": ("batch", 3, 224, 224)}``."""
 
 _BARE = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@-]*")
-_EXAMPLE_DEVICE = ProjectDevice(
+_EXAMPLE_DEVICE = Device(
     name="bench", target="jetson-nano", host="user@192.0.2.7", root="~/boardwright", tags=("lab",)
 )
 
@@ -74,13 +75,13 @@ def _targets(targets: Sequence[str]) -> tuple[str, ...]:
     return ("targets:", *(f"  - {_text(target)}" for target in targets))
 
 
-def _devices(devices: Sequence[ProjectDevice]) -> tuple[str, ...]:
+def _devices(devices: Sequence[Device]) -> tuple[str, ...]:
     if not devices:
         return ("# devices:", *(f"# {line}" for line in _device(_EXAMPLE_DEVICE)))
     return ("devices:", *(line for device in devices for line in _device(device)))
 
 
-def _device(device: ProjectDevice) -> tuple[str, ...]:
+def _device(device: Device) -> tuple[str, ...]:
     optional = (
         *((f"root: {_text(device.root)}",) if device.root is not None else ()),
         *((f"tags: [{', '.join(map(_text, device.tags))}]",) if device.tags else ()),

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from builder.matrix.schema import BOARD_PATH, MEANINGS, NAME, Section, text
-from builder.model.project import Project, ProjectDevice
+from builder.model.device import Device
+from builder.model.project import Project
 from builder.project.shapes import MAX_EXTENT
 
 BUNDLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -21,7 +22,7 @@ PROJECT_MEANINGS = {
     BUNDLE_NAME: "at most 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
     PATH: "a path without control characters",
     TARGET_PATTERN: "a target's name, or a glob (jetson-*)",
-    HOST: "an SSH destination: host, user@host, user@host:port, or a name of ssh_config",
+    HOST: "host, user@host, user@host:port, a name of ssh_config, adb:SERIAL, or local",
 }
 
 Extent = Annotated[int, Field(ge=1, le=MAX_EXTENT)]
@@ -77,8 +78,8 @@ class ProjectFile(Section):
         )
 
 
-def _device(section: DeviceSection) -> ProjectDevice:
-    return ProjectDevice(
+def _device(section: DeviceSection) -> Device:
+    return Device(
         name=section.name,
         target=section.target,
         host=section.host,

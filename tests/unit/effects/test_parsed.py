@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from builder.effects.parsed import ParsedValues, thaw
-from builder.model.project import Project, ProjectDevice
+from builder.model.device import Device
+from builder.model.project import Project
 from builder.model.target import Target
 from tests.nouns import a_pc, a_target
 
@@ -18,7 +19,7 @@ PROJECT = Project(
     targets=("jetson-nano",),
     out="dist",
     inputs=None,
-    devices=(ProjectDevice(name="b", target="t", host="h", root=None, tags=("a", "b")),),
+    devices=(Device(name="b", target="t", host="h", root=None, tags=("a", "b")),),
 )
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from builder import project
 from builder.errors import UsageError
-from builder.model.project import Project, ProjectDevice
+from builder.model.device import Device
+from builder.model.project import Project
 
 FULL = """\
 model: nets/detector.onnx
@@ -40,14 +41,14 @@ def test_every_field() -> None:
         out="build/out",
         inputs="check.npz",
         devices=(
-            ProjectDevice(
+            Device(
                 name="bench",
                 target="jetson-nano",
                 host="user@192.0.2.7:2222",
                 root="/opt/boards",
                 tags=("lab", "fast"),
             ),
-            ProjectDevice(name="shelf", target="raspberry-pi-4", host="shelf", root=None, tags=()),
+            Device(name="shelf", target="raspberry-pi-4", host="shelf", root=None, tags=()),
         ),
     )
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder import project
-from builder.model.project import Project, ProjectDevice
+from builder.model.device import Device
+from builder.model.project import Project
 from builder.project.rendering import OpenShapes
 
 words = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
@@ -13,7 +14,7 @@ shapes = st.dictionaries(
     st.text(), st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=5).map(tuple)
 )
 devices = st.builds(
-    ProjectDevice,
+    Device,
     name=words,
     target=words,
     host=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.:@%-]{0,20}", fullmatch=True),

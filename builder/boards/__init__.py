@@ -1,0 +1,1 @@
+"""Driving one board through its transport: deploying, holding its lock, measuring."""

@@ -1,0 +1,1 @@
+"""What a deployment is: releases in a content-addressed store on the board, and what it needs."""
