@@ -87,9 +87,12 @@ class Transport(Protocol):
 
         ``stdin`` is sent as it comes and then closed; an iterator that waits keeps the command
         alive, and it is abandoned when the command ends first. ``on_stdout`` sees each piece of
-        output as it arrives. The command's process dies with the link where the board can tell.
-        Raises ``DeviceLost``: ``link-lost``, ``timeout`` after ``timeout_s``, ``endless-output``
-        when stdout and stderr together exceed ``limit_bytes``.
+        output as it arrives. A command that is given up (timeout, limit, or what ``stdin`` and
+        ``on_stdout`` raise, which is passed on) is killed with all it started; when the link dies,
+        only a command that reads its input or writes output learns of it. Raises ``DeviceLost``:
+        ``link-lost``, ``timeout`` after ``timeout_s``, ``endless-output`` when stdout and stderr
+        together exceed ``limit_bytes``; ``DeviceRefused`` (``no-session``) where the board runs
+        nothing more at once.
         """
         ...
 
@@ -107,14 +110,15 @@ class Transport(Protocol):
         cut at ``offset`` first. A symbolic link there is refused, never followed. ``on_sent`` is
         told the bytes so far. Partial bytes stay where they are when the link dies. Raises
         ``DeviceLost`` (``link-lost``) or ``DeviceRefused`` with the cause: ``no-space``,
-        ``read-only``, ``no-permission``, ``planted-link``, ``no-folder``.
+        ``read-only``, ``no-permission``, ``planted-link``, ``no-folder``, ``not-a-file``,
+        ``file-busy`` (a program that runs), ``refused`` (none of these).
         """
         ...
 
     def get(self, path: str, sink: BinaryIO, *, limit_bytes: int) -> int:
         """Write the file ``path`` of the board to ``sink``; return its size in bytes.
 
-        Raises ``DeviceLost`` (``link-lost``, ``endless-output`` beyond ``limit_bytes``) or
-        ``DeviceRefused`` (``no-file``, ``no-permission``).
+        Raises ``DeviceLost`` (``link-lost``, ``endless-output`` beyond ``limit_bytes``,
+        ``garbled-output``) or ``DeviceRefused`` (``no-file``, ``no-permission``, ``not-a-file``).
         """
         ...

@@ -1,0 +1,1 @@
+"""Boards behind the Android debug bridge: its server, its devices, and the three verbs over it."""
