@@ -1,1 +1,1 @@
-"""Driving one board through its transport: deploying, holding its lock, measuring."""
+"""What is done to a board, through a transport and the scripts of ``templates/device``."""

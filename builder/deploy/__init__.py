@@ -1,1 +1,1 @@
-"""What a deployment is: releases in a content-addressed store on the board, and what it needs."""
+"""Deploying as values: what a board says in, what is to be done on it out. No I/O."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEFAULT_KEEP = 3
+"""Releases that stay on a board: what it runs, and two to go back to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -11,6 +14,7 @@ class Device:
 
     ``host`` is an SSH destination (a name of ssh_config is enough), ``adb:SERIAL``, or ``local``
     for this very machine. ``root`` is where bundles are put on it; None: where the target says.
+    ``keep`` is how many releases stay there, the current one among them.
     """
 
     name: str
@@ -18,6 +22,7 @@ class Device:
     host: str
     root: str | None
     tags: tuple[str, ...]
+    keep: int = DEFAULT_KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,166 @@
+"""The build itself, as every verb that needs bundles has it: lay plans, carry them out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.cli.binding import read_binding
+from builder.cli.clock import SystemClock
+from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
+from builder.cli.environment import Environment
+from builder.cli.installation import parsed_values, read_matrix, this_payload
+from builder.cli.reports import Report
+from builder.cli.toolchains import Choice, Toolchains, choose
+from builder.effects.digest_memo import DigestMemo
+from builder.effects.machine import survey_machine
+from builder.effects.parsed import ParsedValues
+from builder.effects.publish import Publisher
+from builder.effects.store import DiskStore
+from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.executor.execute import World, execute
+from builder.matrix import select
+from builder.model.receipt import Receipt
+from builder.model.source import Source
+from builder.model.target import Target
+from builder.planning import BuildRequest, Plan, VerifyPolicy, plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The options of ``build``, as click gives them."""
+
+    model: Path | None
+    targets: tuple[str, ...]
+    all_targets: bool
+    shapes: tuple[str, ...]
+    dims: tuple[str, ...]
+    freezes: tuple[str, ...]
+    out: Path | None
+    toolchain: Choice
+    target_folders: tuple[Path, ...]
+    jobs: int | None
+    dry_run: bool
+    as_json: bool
+    verify: VerifyPolicy
+    inputs: Path | None
+    no_cache: bool
+    seed: int
+    name: str | None
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What planning and execution share: the cache, what is known of files, where steps run."""
+
+    memo: DigestMemo
+    store: DiskStore
+    toolchains: Toolchains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A build that is planned and can be carried out; bundles go to ``out``."""
+
+    plan: Plan
+    tools: Tools
+    out: Path
+    fresh: bool
+    jobs: int
+
+
+def lay_plans(flags: Flags, environment: Environment) -> Work:
+    """Return the build that ``flags`` ask for; nothing has been done yet.
+
+    Raises ``UsageError`` and ``ModelRefused`` for what cannot even be planned.
+    """
+    parsed = parsed_values(environment.cache_root)
+    settings = _settings(flags, parsed)
+    targets = _targets(flags, settings, parsed)
+    memo = DigestMemo(environment.cache_root / "memo")
+    tools = Tools(
+        memo=memo,
+        store=DiskStore(environment.cache_root, memo),
+        toolchains=choose(flags.toolchain, targets, environment),
+    )
+    request = _request(flags, settings, targets, tools, environment)
+    source = survey_model(settings.model, memo)
+    return Work(
+        plan=plan(request, targets, source, tools.toolchains.of),
+        tools=tools,
+        out=settings.out,
+        fresh=flags.no_cache,
+        jobs=flags.jobs or request.machine.cores,
+    )
+
+
+def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Receipt, ...]:
+    """Build, publish, and return a receipt for each target, failed ones too."""
+    tools = work.tools
+    with report:
+        world = World(
+            store=tools.store,
+            workshops=tools.toolchains.workshop,
+            publisher=Publisher(work.out, tools.memo),
+            unchanged=lambda source: unchanged(source, tools.memo),
+            clock=SystemClock(),
+            emit=report,
+            cancel=cancel,
+            fresh=work.fresh,
+        )
+        return execute(work.plan, world, jobs=work.jobs)
+
+
+def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+    cwd = Path.cwd()
+    file = find_project(cwd)
+    binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
+    wishes = Wishes(
+        model=flags.model,
+        name=flags.name,
+        patterns=("*",) if flags.all_targets else flags.targets,
+        binding=binding,
+        frozen_file=frozen_file,
+        out=flags.out,
+        inputs=flags.inputs,
+    )
+    project = read_project(file, parsed) if file else None
+    return settle(wishes, project, file.parent if file else cwd)
+
+
+def _targets(flags: Flags, settings: Settings, parsed: ParsedValues) -> tuple[Target, ...]:
+    texts = read_matrix(flags.target_folders)
+    return parsed.get(
+        tuple[Target, ...],
+        [texts, settings.patterns],
+        lambda: select(texts, settings.patterns),
+    )
+
+
+def _request(
+    flags: Flags,
+    settings: Settings,
+    targets: Sequence[Target],
+    tools: Tools,
+    environment: Environment,
+) -> BuildRequest:
+    built = [board for target in targets for board in target.packs or (target,)]
+    emulators = [target.emulator for target in built if target.emulator]
+    return BuildRequest(
+        model_name=settings.name,
+        binding=settings.binding,
+        frozen_inputs=_npz(settings.frozen_file, tools.memo),
+        check_inputs=_npz(settings.inputs, tools.memo),
+        seed=flags.seed,
+        verify=flags.verify,
+        machine=survey_machine(emulators, search_path=environment.search_path),
+        payload=this_payload(),
+        versions=tools.toolchains.versions,
+    )
+
+
+def _npz(file: Path | None, memo: DigestMemo) -> Source | None:
+    return survey_npz(file, memo) if file else None

@@ -1,0 +1,96 @@
+"""Run a few steps for what they make, without targets, bundles or receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from builder.cli.cancel import cancelled_by_signals
+from builder.cli.clock import SystemClock
+from builder.cli.configuration import Settings
+from builder.cli.environment import Environment
+from builder.cli.installation import this_payload
+from builder.cli.toolchains import Choice, Toolchains, choose
+from builder.effects.digest_memo import DigestMemo
+from builder.effects.machine import survey_machine
+from builder.effects.store import DiskStore
+from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.executor.perform import StepRunner
+from builder.model.event import Event, Logged, StepRef
+from builder.model.source import Source
+from builder.model.target import Target
+from builder.planning import BuildRequest, PlannedStep, ToolchainOf
+from builder.report.wording import safe
+
+Planner = Callable[[BuildRequest, Source, ToolchainOf], tuple[PlannedStep, ...]]
+"""Plans the steps about a model, needed ones first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where steps about a model run: the toolchain, the cache, what is known of files."""
+
+    toolchains: Toolchains
+    environment: Environment
+    memo: DigestMemo
+
+    @classmethod
+    def of(cls, choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Desk:
+        return cls(
+            toolchains=choose(choice, targets, environment),
+            environment=environment,
+            memo=DigestMemo(environment.cache_root / "memo"),
+        )
+
+    def make(self, settings: Settings, planner: Planner, *, verbose: bool) -> Path:
+        """Find or make the artifacts of the planned steps in order; return the last one's."""
+        source = survey_model(settings.model, self.memo)
+        steps = planner(self._request(settings), source, self.toolchains.of)
+        with cancelled_by_signals() as cancel:
+            runner = StepRunner(
+                store=DiskStore(self.environment.cache_root, self.memo),
+                workshops=self.toolchains.workshop,
+                unchanged=lambda source: unchanged(source, self.memo),
+                clock=SystemClock(),
+                emit=_say if verbose else _keep_quiet,
+                cancel=cancel,
+                fresh=False,
+            )
+            return _run(steps, runner)
+
+    def _request(self, settings: Settings) -> BuildRequest:
+        return BuildRequest(
+            model_name=settings.name,
+            binding=settings.binding,
+            frozen_inputs=self._npz(settings.frozen_file),
+            check_inputs=self._npz(settings.inputs),
+            seed=0,
+            verify="off",
+            machine=survey_machine([], search_path=self.environment.search_path),
+            payload=this_payload(),
+            versions=self.toolchains.versions,
+        )
+
+    def _npz(self, file: Path | None) -> Source | None:
+        return survey_npz(file, self.memo) if file else None
+
+
+def _run(steps: Sequence[PlannedStep], runner: StepRunner) -> Path:
+    artifacts: dict[str, Path] = {}
+    for planned in steps:
+        ref = StepRef(key=planned.key, kind=planned.kind, targets=())
+        inputs = {name: artifacts[key] for name, key in planned.needs}
+        artifacts[planned.key] = runner.find(ref) or runner.make(ref, planned.step, inputs)
+    return artifacts[steps[-1].key]
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Logged):
+        click.echo(safe(event.line), err=True)
+
+
+def _keep_quiet(event: Event) -> None:
+    del event

@@ -1,0 +1,162 @@
+"""What a board is, from the answer of ``templates/device/probe.sh``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from builder.deploy.replies import Replies, broken_answer
+
+_VERSION = re.compile(r"(?:release version|^glibc) (\d+(?:\.\d+)+)")
+_PATH = re.compile(r"/[ -~]{0,1023}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensor:
+    """One thermal zone, in degrees Celsius."""
+
+    name: str
+    celsius: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """What a path lies on: the mount point, and its type with the mount's options."""
+
+    point: str
+    options: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """A board as it shows itself; None and empty where it cannot be known.
+
+    ``glibc`` is (2, 36). ``features`` are the CPU's as ``feature_spelling`` (``Features`` on Arm,
+    ``flags`` on x86) of /proc/cpuinfo has them. ``root`` is the absolute folder for bundles;
+    ``place`` is that folder, or the nearest existing one above it, and ``mount``, ``writable``,
+    ``owned`` and ``free_bytes`` are about ``place``. Frequencies are in kHz, memory in bytes.
+    """
+
+    machine: str
+    kernel: str
+    os: str | None
+    board: str | None
+    boot: str
+    user: str
+    date: str | None
+    uptime_s: int | None
+    glibc: tuple[int, ...] | None
+    loaders: tuple[str, ...]
+    android_api: int | None
+    android_abis: tuple[str, ...]
+    feature_spelling: str | None
+    features: frozenset[str]
+    cores: int | None
+    memory_bytes: int | None
+    available_bytes: int | None
+    governor: str | None
+    frequency_khz: tuple[int | None, int | None, int | None]  # now, least, most
+    sensors: tuple[Sensor, ...]
+    throttled: str | None
+    l4t: str | None
+    nvpmodel: str | None
+    tools: tuple[str, ...]
+    root: str
+    root_is_link: bool
+    root_exists: bool
+    place: str
+    writable: bool
+    owned: bool
+    mount: Mount | None
+    free_bytes: int | None
+
+
+def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
+    """Return the facts in a probe's answer. Raises ``DeviceLost`` ``garbled-output``."""
+    spelling, _, features = (replies.first("features") or "").partition(" ")
+    return DeviceFacts(
+        machine=replies.first("machine") or "unknown",
+        kernel=replies.first("kernel") or "unknown",
+        os=_unquoted(replies.first("os")),
+        board=replies.first("board"),
+        boot=replies.first("boot") or "none",
+        user=replies.first("user") or "unknown",
+        date=replies.first("date"),
+        uptime_s=_number(replies.first("uptime_s")),
+        glibc=_glibc(replies),
+        loaders=replies.all("loader"),
+        android_api=_number(replies.first("android")),
+        android_abis=tuple((replies.first("abis") or "").replace(",", " ").split()),
+        feature_spelling=spelling or None,
+        features=frozenset(features.split()),
+        cores=_number(replies.first("cores")) or None,
+        memory_bytes=_kib(replies.first("MemTotal")),
+        available_bytes=_kib(replies.first("MemAvailable")),
+        governor=replies.first("governor"),
+        frequency_khz=(
+            _number(replies.first("current_khz")),
+            _number(replies.first("least_khz")),
+            _number(replies.first("most_khz")),
+        ),
+        sensors=tuple(filter(None, map(_sensor, replies.all("sensor")))),
+        throttled=replies.first("throttled"),
+        l4t=replies.first("l4t"),
+        nvpmodel=replies.first("nvpmodel"),
+        tools=replies.all("tool"),
+        root=_path(replies.first("root"), where),
+        root_is_link=replies.first("root_state") == "link",
+        root_exists="there" in replies.all("root_state"),
+        place=_path(replies.first("place"), where),
+        writable=replies.first("writable") == "yes",
+        owned=replies.first("owned") == "yes",
+        mount=_mount(replies.first("mount")),
+        free_bytes=_kib(replies.first("free_kib")),
+    )
+
+
+def checked_path(path: str | None, where: str) -> str:
+    """Return a path that a board told. Raises ``DeviceLost`` where it cannot be one of its own."""
+    return _path(path, where)
+
+
+def _path(path: str | None, where: str) -> str:
+    if path is None or not _PATH.fullmatch(path) or ".." in path.split("/"):
+        raise broken_answer(where, f"the folder {path!r}")
+    return path.rstrip("/") or "/"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) <= 18 else None
+
+
+def _kib(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else number * 1024
+
+
+def _glibc(replies: Replies) -> tuple[int, ...] | None:
+    # Where there are several C libraries, the program's own is not known: the newest is no lie
+    # that the check on the device would not find out.
+    found = [_VERSION.search(text) for text in (*replies.all("glibc"), *replies.all("libc"))]
+    versions = [tuple(map(int, match[1].split("."))) for match in found if match]
+    return max(versions, default=None)
+
+
+def _sensor(text: str) -> Sensor | None:
+    degrees, _, name = text.partition(" ")
+    if not re.fullmatch(r"-?\d{1,7}", degrees):
+        return None
+    value = int(degrees)
+    # The kernel's unit is a thousandth of a degree; a few old drivers say degrees.
+    return Sensor(name=name, celsius=value / 1000 if abs(value) >= 1000 else float(value))
+
+
+def _mount(text: str | None) -> Mount | None:
+    point, _, options = (text or "").partition(" ")
+    if not point:
+        return None
+    return Mount(point=point, options=frozenset(options.replace(",", " ").split()))
+
+
+def _unquoted(text: str | None) -> str | None:
+    return text.strip("\"'") if text else None

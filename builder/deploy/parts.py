@@ -1,0 +1,188 @@
+"""Files as parts whose borders follow from the content, so that most parts outlive a change.
+
+A border lies where a rolling hash of the 64 bytes before it has its low bits zero (gear hashing, as
+content-defined chunkers use it). A tensor that changes, or code that grows, changes the parts it
+lies in and no others: what comes after is cut where it was cut before. The list of an object's
+parts is kept beside it on the board, so that any client can tell what need not be sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+LEAST_BYTES = 4 << 10
+AVERAGE_BYTES = 16 << 10
+MOST_BYTES = 64 << 10
+
+MOST_SEGMENTS = 64
+"""Of one file: each costs the board a few processes. Beyond it, short common runs are sent."""
+
+_WINDOW = 64
+_MASK = np.uint64(AVERAGE_BYTES - 1)
+_HEADER = b"boardwright parts 1\n"
+_DIGEST_BYTES, _SIZE_BYTES = 6, 3
+_RECORD_BYTES = _DIGEST_BYTES + _SIZE_BYTES
+# One fixed random 64-bit number a byte value: another table is another format of parts.
+_GEAR = np.frombuffer(
+    b"".join(hashlib.sha256(b"boardwright gear %d" % byte).digest()[:8] for byte in range(256)),
+    dtype="<u8",
+).astype(np.uint64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A run of bytes: the first 48 bits of its SHA-256, and its size.
+
+    That is enough to find equal runs; whatever is made of them is verified as a whole.
+    """
+
+    digest: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A run of a new file: copied from ``base`` at ``base_offset``, or sent where that is None.
+
+    ``offset`` is where the run lies in the new file.
+    """
+
+    offset: int
+    size_bytes: int
+    base_offset: int | None
+
+
+def split(content: memoryview) -> tuple[Part, ...]:
+    """Return the parts that ``content`` consists of, in order."""
+    return tuple(
+        Part(
+            digest=hashlib.sha256(content[start:end]).digest()[:_DIGEST_BYTES],
+            size_bytes=end - start,
+        )
+        for start, end in pairwise(_borders(content))
+    )
+
+
+def dump_parts(parts: Iterable[Part]) -> bytes:
+    """Return what keeps ``parts``: a header, then 6 bytes of digest and 3 of size for each."""
+    records = (part.digest + part.size_bytes.to_bytes(_SIZE_BYTES, "little") for part in parts)
+    return _HEADER + b"".join(records)
+
+
+def load_parts(kept: bytes, size_bytes: int) -> tuple[Part, ...]:
+    """Return the parts that a board has kept, or none where they do not make up ``size_bytes``.
+
+    A wrong list does no harm: what is made by it is verified, and sent whole where it is wrong.
+    """
+    records = kept.removeprefix(_HEADER)
+    if records == kept or len(records) % _RECORD_BYTES:
+        return ()
+    parts = tuple(
+        _part(records[start : start + _RECORD_BYTES])
+        for start in range(0, len(records), _RECORD_BYTES)
+    )
+    return parts if sum(part.size_bytes for part in parts) == size_bytes else ()
+
+
+def compare(new: Sequence[Part], base: Sequence[Part]) -> tuple[Segment, ...]:
+    """Return the new file as runs that are copied from the base and runs that are sent."""
+    runs = list(_joined(_matched(new, base)))
+    while len(runs) > MOST_SEGMENTS:
+        runs = _without_shortest_copy(runs)
+    return tuple(runs)
+
+
+def _part(record: bytes) -> Part:
+    size = int.from_bytes(record[_DIGEST_BYTES:], "little")
+    return Part(digest=record[:_DIGEST_BYTES], size_bytes=size)
+
+
+def _borders(content: memoryview) -> Iterator[int]:
+    """Yield 0, the end of each part, and so at last the size; just 0 for no bytes."""
+    start, size = 0, len(content)
+    yield 0
+    for candidate in _candidates(content):
+        while candidate - start > MOST_BYTES:
+            start += MOST_BYTES
+            yield start
+        if candidate - start >= LEAST_BYTES:
+            start = candidate
+            yield start
+    while size - start > MOST_BYTES:
+        start += MOST_BYTES
+        yield start
+    if size > start:
+        yield size
+
+
+def _candidates(content: memoryview) -> Iterator[int]:
+    """Yield each offset after 64 bytes whose hash has its low bits zero."""
+    block = 1 << 22
+    for start in range(0, len(content), block):
+        before = max(0, start - _WINDOW + 1)
+        hashes = _rolling(np.frombuffer(content[before : start + block], dtype=np.uint8))
+        found = np.flatnonzero((hashes & _MASK) == 0) + before + 1
+        yield from found[(found > start) & (found >= _WINDOW)].tolist()
+
+
+def _rolling(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    # The sum over a window of GEAR[byte] << age, doubled from 1 byte to 64 in six steps.
+    hashes = _GEAR[content]
+    width = 1
+    while width < _WINDOW:
+        longer = hashes.copy()
+        longer[width:] += hashes[:-width] << np.uint64(width)
+        hashes, width = longer, width * 2
+    return hashes
+
+
+def _matched(new: Sequence[Part], base: Sequence[Part]) -> Iterator[Segment]:
+    places: dict[Part, list[int]] = {}
+    offset = 0
+    for part in base:
+        places.setdefault(part, []).append(offset)
+        offset += part.size_bytes
+    offset, expected = 0, 0
+    for part in new:
+        known = places.get(part)
+        # Of several equal parts the one that goes on from the run before makes the longer run.
+        at = None if known is None else expected if expected in known else known[0]
+        yield Segment(offset=offset, size_bytes=part.size_bytes, base_offset=at)
+        offset += part.size_bytes
+        expected = offset if at is None else at + part.size_bytes
+
+
+def _joined(segments: Iterable[Segment]) -> Iterator[Segment]:
+    run: Segment | None = None
+    for segment in segments:
+        if run is not None and _goes_on(run, segment):
+            run = Segment(
+                offset=run.offset,
+                size_bytes=run.size_bytes + segment.size_bytes,
+                base_offset=run.base_offset,
+            )
+            continue
+        if run is not None:
+            yield run
+        run = segment
+    if run is not None:
+        yield run
+
+
+def _goes_on(run: Segment, segment: Segment) -> bool:
+    if run.base_offset is None or segment.base_offset is None:
+        return run.base_offset is segment.base_offset
+    return run.base_offset + run.size_bytes == segment.base_offset
+
+
+def _without_shortest_copy(runs: Sequence[Segment]) -> list[Segment]:
+    copies = [run for run in runs if run.base_offset is not None]
+    shortest = min(copies, key=lambda run: run.size_bytes)
+    sent = Segment(offset=shortest.offset, size_bytes=shortest.size_bytes, base_offset=None)
+    return list(_joined(sent if run is shortest else run for run in runs))
