@@ -1,0 +1,160 @@
+"""``boardwright bench``: measure a bundle on this machine, or what is deployed on devices."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.bench.validity import BUSY_CORES
+from builder.boards.board import Board
+from builder.cli.attached import devices_meant
+from builder.cli.bench_device import bench_device, in_short
+from builder.cli.bench_here import bench_here, beside_rivals
+from builder.cli.bench_request import BLOCKS, SECONDS, BenchFlags, allowed_change
+from builder.cli.bench_verdict import Ledger, conclude
+from builder.cli.board_options import reach_options, wait_option
+from builder.cli.cancel import cancelled_by_signals
+from builder.cli.environment import Environment, read_environment
+from builder.cli.reaching import reached
+from builder.cli.visits import Reach, visit
+from builder.errors import BoardwrightError, UsageError
+from builder.model.deployed import Emit, Succeeded
+from builder.model.device import Device
+from builder.model.target import Target
+
+
+@click.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--threads",
+    multiple=True,
+    type=click.IntRange(1, 1024),
+    help="Threads, one a core; may be repeated [the target's].",
+)
+@click.option("--cores", metavar="LIST", help="Pin to these cores: 0,2,4-7 [the fastest].")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86400),
+    default=SECONDS,
+    help=f"Measure for so long in all [{SECONDS:g}].",
+)
+@click.option(
+    "--runs", type=click.IntRange(1, 1_000_000), help="At least so many runs [the target's]."
+)
+@click.option("--warmup", type=click.IntRange(0, 1_000_000), help="Runs first [the target's].")
+@click.option(
+    "--blocks",
+    type=click.IntRange(3, 1000),
+    default=BLOCKS,
+    help=f"Processes of the runner [{BLOCKS}].",
+)
+@click.option(
+    "--baseline",
+    metavar="REF",
+    help="Measure in turns with this bundle, release or saved result and compare.",
+)
+@click.option("--fail-on-regression", metavar="5%", help="Exit 11 when slower by more.")
+@click.option("--set-governor", "governor", metavar="NAME", help="Hold this frequency governor.")
+@click.option(
+    "--sustained",
+    metavar="MINUTES",
+    type=click.IntRange(0, 480),
+    default=0,
+    help="Measure minute by minute.",
+)
+@click.option(
+    "--allow-load",
+    metavar="CORES",
+    type=click.FloatRange(0, 1024),
+    default=BUSY_CORES,
+    help=f"Cores that other processes may keep busy [{BUSY_CORES}].",
+)
+@click.option(
+    "--rivals",
+    metavar="MODEL.onnx",
+    type=click.Path(path_type=Path),
+    help="Measure ONNX Runtime, OpenVINO and MNN on this machine too.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default="results", help="For results [results]."
+)
+@wait_option
+@reach_options
+def command(bundle: Path | None, out: Path, fail_on_regression: str | None, **options: Any) -> int:
+    """Measure BUNDLE on this machine, or what is deployed on devices.
+
+    Results are saved, also invalid ones. The exit code is 10 when the board was busy, throttled or
+    rebooted meanwhile, and 11 when it is slower than --fail-on-regression allows.
+    """
+    reach = Reach(**{name: options.pop(name) for name in Reach.__dataclass_fields__})
+    rivals = options.pop("rivals")
+    flags = BenchFlags(**options, target_folders=reach.target_folders)
+    ledger = Ledger(out, allowed_change(fail_on_regression, flags.baseline))
+    environment = read_environment()
+    with cancelled_by_signals() as cancel:
+        if bundle is None:
+            if rivals:
+                raise _rivals_are_here()
+            failures = _devices(flags, reach, ledger, environment, cancel)
+        elif reach.patterns or reach.tags:
+            raise _two_things()
+        else:
+            failures = _here(bundle, rivals, flags, ledger, environment, cancel)
+    return conclude(ledger, failures, as_json=reach.as_json)
+
+
+def _here(
+    bundle: Path,
+    rivals: Path | None,
+    flags: BenchFlags,
+    ledger: Ledger,
+    environment: Environment,
+    cancel: threading.Event,
+) -> list[BoardwrightError]:
+    if rivals and not rivals.is_file():
+        raise UsageError("there is no such model", reason="no-model", where=str(rivals))
+    outcomes = bench_here(bundle, flags, environment, cancel)
+    try:
+        ledger.settle(beside_rivals(outcomes, bundle, rivals) if rivals else outcomes)
+    except BoardwrightError as failure:
+        return [failure]
+    return []
+
+
+def _devices(
+    flags: BenchFlags,
+    reach: Reach,
+    ledger: Ledger,
+    environment: Environment,
+    cancel: threading.Event,
+) -> list[BoardwrightError]:
+    devices = devices_meant(environment, reach.patterns, reach.tags)
+
+    def act(board: Board, device: Device, target: Target, emit: Emit) -> Succeeded:
+        accept = reach.accept_new_host_key
+        again = partial(reached, device, target, environment, cancel, accept_new_host_key=accept)
+        taken = ledger.settle(bench_device(board, target, flags, emit, again))
+        return Succeeded(device=device.name, line=in_short(taken), document={})
+
+    visits = visit(devices, reach, environment, cancel, act)
+    return [one.failure for one in visits if one.failure]
+
+
+def _rivals_are_here() -> UsageError:
+    return UsageError(
+        "other runtimes are measured on this machine only",
+        reason="usage",
+        remedy="give the BUNDLE to measure beside them, or leave out --rivals",
+    )
+
+
+def _two_things() -> UsageError:
+    return UsageError(
+        "a bundle is measured here, a device's own over there: not both at once",
+        reason="usage",
+        remedy="give either BUNDLE or --device NAME",
+    )
