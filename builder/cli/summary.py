@@ -1,0 +1,61 @@
+"""``boardwright summary``: what jobs printed as JSON, for people and for CI services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder.effects.durable import refusals, write_atomically
+from builder.errors import UsageError
+from builder.jobs.outcomes import Outcome, outcomes_of
+
+_LARGEST_BYTES = 256 << 20
+
+
+@click.command()
+@click.argument("results", metavar="RESULT...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write JUnit XML to this file as well.",
+)
+def command(results: tuple[Path, ...], junit: Path | None) -> int:
+    """Say how builds and deployments went, as Markdown and JUnit XML.
+
+    RESULT... are documents that build, deploy-remote and bench printed with --json. What failed
+    in them does not make this fail.
+    """
+    from builder.jobs.markdown import markdown
+
+    if not results:
+        raise UsageError(
+            "no results to sum up",
+            reason="no-result",
+            remedy="give files that --json of build, deploy-remote or bench was written to",
+        )
+    outcomes = [outcome for path in results for outcome in outcomes_of(_read(path), name=path.stem)]
+    click.echo(markdown(outcomes), nl=False)
+    if junit is not None:
+        _write_junit(outcomes, junit)
+    return 0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_BYTES)
+    except FileNotFoundError:
+        return b""  # the job died before it could write one, which is worth a line
+    except OSError as error:
+        raise UsageError(
+            "cannot read the result", reason="no-result", where=str(path), why=error.strerror
+        ) from error
+
+
+def _write_junit(outcomes: list[Outcome], path: Path) -> None:
+    from builder.jobs.junit import junit_xml
+
+    with refusals(path, unwritable="junit-unwritable", remedy="choose another --junit"):
+        write_atomically(path, junit_xml(outcomes))
