@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from builder.bundle.audit_android import ANDROID_RULES
 from builder.bundle.elf import Elf, MalformedElf, read_elf, undefined_symbols
 from builder.bundle.elf_policy import ElfPolicy
+from builder.bundle.violation import Violation
 from builder.errors import BuildFailed
 
 _GLIBC_VERSION = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
@@ -23,20 +25,6 @@ _ELF_TYPES = {
     "executable": ("ET_EXEC", "ET_DYN"),
     "object": ("ET_REL",),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """One thing that is wrong: a stable rule name, a sentence, and what it names where it does.
-
-    ``library`` is the file the symbol comes from; ``objects`` are those of the link that want it.
-    """
-
-    rule: str
-    what: str
-    symbol: str | None = None
-    library: str | None = None
-    objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +83,18 @@ def _machine(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
 
 
 def _float_abi(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
-    if not policy.hard_float:
-        return
+    if policy.float_abi == "hard":
+        yield from _hard_float(elf, policy)
+    elif policy.float_abi == "soft" and (
+        elf.flags & _ARM_HARD_FLOAT or elf.vfp_args == _VFP_REGISTERS
+    ):
+        yield Violation(
+            rule="float-abi",
+            what="passes floats in registers of their own; Android's libm does not",
+        )
+
+
+def _hard_float(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
     # An object's header does not say; a linked file's must.
     marked_soft = elf.flags & _ARM_SOFT_FLOAT or (
         policy.kind != "object" and not elf.flags & _ARM_HARD_FLOAT
@@ -151,6 +149,8 @@ def _versions(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
 
 def _unresolved(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
     """Yield symbols nobody provides: glibc versions each of its own, musl versions none."""
+    if policy.bionic is not None:
+        return  # judged by name
     for wanted in elf.imports:
         orphan = not elf.needed or (policy.glibc_floor is not None and wanted.version is None)
         if orphan and not wanted.weak:
@@ -216,11 +216,13 @@ _LINKED_RULES: tuple[Rule, ...] = (
     _text_relocations,
     _search_paths,
     _memory,
+    *ANDROID_RULES,
 )
 _REMEDIES = {
     "glibc-floor": "raise libc.floor in the target's file if the board's glibc is newer",
     "machine": "check the target's arch and triple",
-    "float-abi": "compile with -mfloat-abi=hard, kernels included",
+    "float-abi": "compile for the platform's float ABI, kernels included",
+    "api-level": "raise libc.api in the target's file if older Android need not be served",
     "soname": "link with -Wl,-soname,libmodel.so",
 }
 

@@ -26,6 +26,7 @@ _SEEN_TWICE = (
     ("DT_VERNEED", "SHT_GNU_verneed"),
     ("DT_VERSYM", "SHT_GNU_versym"),
 )
+_PACKED = frozenset({"DT_RELR", "DT_ANDROID_REL", "DT_ANDROID_RELA", "DT_ANDROID_RELR"})
 _VERSION_INDEX = 0x7FFF  # the top bit of a .gnu.version entry means hidden
 
 
@@ -35,13 +36,18 @@ class MalformedElf(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One program header: its type (``PT_LOAD``) and what memory it makes of which addresses."""
+    """One program header: its type (``PT_LOAD``) and what memory it makes of which addresses.
+
+    ``offset`` is where its bytes lie in the file; ``align`` is what it asks of ``start``.
+    """
 
     type: str
     writable: bool
     executable: bool
     start: int
     end: int
+    offset: int
+    align: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,7 @@ class Elf:
 
     ``text_relocations`` names the symbol (empty for none) of each relocation into memory that is
     not writable. ``vfp_args`` is Tag_ABI_VFP_args of the Arm attributes: 1 is floats in registers.
+    ``packed_relocations`` tells of RELR or Android's own packing, ``gnu_hash`` of that hash table.
     """
 
     size_bytes: int
@@ -84,6 +91,8 @@ class Elf:
     search_paths: tuple[str, ...]
     declares_text_relocations: bool
     text_relocations: tuple[str, ...]
+    packed_relocations: bool
+    gnu_hash: bool
     imports: tuple[Import, ...]
     version_needs: tuple[VersionNeed, ...]
     exports: tuple[str, ...]
@@ -118,6 +127,7 @@ def undefined_symbols(path: Path) -> frozenset[str]:
 def _read(stream: BinaryIO, size_bytes: int) -> Elf:
     file = ELFFile(stream)
     dynamic = tuple(_dynamic_tags(file))
+    tags = {tag.entry.d_tag for tag in dynamic}
     segments = tuple(_segments(file))
     needs = tuple(_version_needs(file))
     symbols = _symbols(file, "SHT_DYNSYM")
@@ -136,6 +146,8 @@ def _read(stream: BinaryIO, size_bytes: int) -> Elf:
         search_paths=tuple(_search_paths(dynamic)),
         declares_text_relocations=any(_declares_text_relocations(tag) for tag in dynamic),
         text_relocations=tuple(_text_relocations(file, segments)),
+        packed_relocations=not tags.isdisjoint(_PACKED),
+        gnu_hash="DT_GNU_HASH" in tags,
         imports=tuple(_imports(file, symbols, needs)),
         version_needs=tuple(need for _, need in needs),
         exports=tuple(sorted(s.name for s in symbols if _is_exported(s))),
@@ -171,6 +183,8 @@ def _segments(file: ELFFile) -> Iterator[Segment]:
             executable=bool(segment["p_flags"] & _PF_X),
             start=segment["p_vaddr"],
             end=segment["p_vaddr"] + segment["p_memsz"],
+            offset=segment["p_offset"],
+            align=segment["p_align"],
         )
 
 

@@ -23,6 +23,7 @@ LICENSE_NOTE = (
     "Weights and generated kernels derive from the model and stay under the model's own license."
 )
 WEIGHTS = "share/weights.bin"
+_MIRROR = "bundle"
 _TEMPLATE_SUFFIX = ".j2"
 
 
@@ -54,9 +55,37 @@ def lay_out(parts: BundleParts, templates: Path, bundle: Path) -> Manifest:
     not copied, where the disk allows it. Raises ``OSError`` as the disk does.
     """
     _copy_parts(parts, templates, bundle)
-    _render_templates(parts, templates / "bundle", bundle)
+    _render_templates(parts, templates, bundle)
+    return seal(
+        bundle,
+        model=parts.model_name,
+        target=parts.target.name,
+        signature=parts.signature,
+        memory=Memory(arena_bytes=parts.arena_bytes, weights_bytes=parts.weights_bytes),
+        versions=dict(parts.versions),
+    )
+
+
+def seal(
+    bundle: Path,
+    *,
+    model: str,
+    target: str,
+    signature: Signature,
+    memory: Memory,
+    versions: dict[str, str],
+) -> Manifest:
+    """Give the files of ``bundle`` their modes and write the manifest that lists them all."""
     _normalise_modes(bundle)
-    manifest = _manifest(parts, bundle)
+    manifest = Manifest(
+        model=model,
+        target=target,
+        signature=signature,
+        memory=memory,
+        versions=versions,
+        license=LICENSE_NOTE,
+        files={path: fact_of(bundle, path) for path in list_files(bundle)},
+    )
     (bundle / MANIFEST).write_text(dump_manifest(manifest), encoding="ascii", newline="\n")
     (bundle / MANIFEST).chmod(mode_of(MANIFEST))
     return manifest
@@ -78,13 +107,13 @@ def _copy_parts(parts: BundleParts, templates: Path, bundle: Path) -> None:
         _link_or_copy(parts.weights, bundle / WEIGHTS)
 
 
-def _render_templates(parts: BundleParts, mirror: Path, bundle: Path) -> None:
-    templates = environment(mirror)
+def _render_templates(parts: BundleParts, root: Path, bundle: Path) -> None:
+    mirror, templates = root / _MIRROR, environment(root)
     for path in list_files(mirror):
         if not path.endswith(_TEMPLATE_SUFFIX):
             _copy(mirror / path, bundle / path)
             continue
-        text = templates.get_template(path).render(
+        text = templates.get_template(f"{_MIRROR}/{path}").render(
             parts=parts,
             model=parts.model_name,
             target=parts.target,
@@ -94,18 +123,6 @@ def _render_templates(parts: BundleParts, mirror: Path, bundle: Path) -> None:
         )
         place = _make_room(bundle / path.removesuffix(_TEMPLATE_SUFFIX))
         place.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _manifest(parts: BundleParts, bundle: Path) -> Manifest:
-    return Manifest(
-        model=parts.model_name,
-        target=parts.target.name,
-        signature=parts.signature,
-        memory=Memory(arena_bytes=parts.arena_bytes, weights_bytes=parts.weights_bytes),
-        versions=dict(parts.versions),
-        license=LICENSE_NOTE,
-        files={path: fact_of(bundle, path) for path in list_files(bundle)},
-    )
 
 
 def _copy(source: Path, place: Path) -> None:

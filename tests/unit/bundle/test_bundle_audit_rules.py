@@ -19,6 +19,26 @@ X86_64 = Platform(arch="x86_64", libc=OLD_GLIBC)
 X86_64_MUSL = Platform(arch="x86_64", libc=MUSL)
 ARMV7 = Platform(arch="armv7", libc=OLD_GLIBC)
 
+
+def a_segment(
+    kind: str = "PT_LOAD",
+    *,
+    writable: bool = False,
+    executable: bool = False,
+    start: int = 0,
+    end: int = 0,
+) -> Segment:
+    return Segment(
+        type=kind,
+        writable=writable,
+        executable=executable,
+        start=start,
+        end=end,
+        offset=start,
+        align=4096,
+    )
+
+
 LIBRARY = Elf(
     size_bytes=4096,
     machine="EM_X86_64",
@@ -29,15 +49,17 @@ LIBRARY = Elf(
     vfp_args=None,
     interpreter=None,
     segments=(
-        Segment(type="PT_LOAD", writable=False, executable=True, start=0, end=4096),
-        Segment(type="PT_LOAD", writable=True, executable=False, start=8192, end=9000),
-        Segment(type="PT_GNU_STACK", writable=True, executable=False, start=0, end=0),
+        a_segment(executable=True, start=0, end=4096),
+        a_segment(writable=True, start=8192, end=9000),
+        a_segment("PT_GNU_STACK", writable=True),
     ),
     needed=("libm.so.6", "libpthread.so.0", "libc.so.6"),
     soname="libmodel.so",
     search_paths=(),
     declares_text_relocations=False,
     text_relocations=(),
+    packed_relocations=False,
+    gnu_hash=True,
     imports=(
         Import(symbol="malloc", version="GLIBC_2.2.5", library="libc.so.6", weak=False),
         Import(symbol="clock_gettime", version="GLIBC_2.17", library="libc.so.6", weak=False),
