@@ -1,30 +1,69 @@
-"""Shapes: every input gets a static one, from the model or from the user."""
+"""Inputs made static: shapes and dimensions bound, chosen inputs turned into constants."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 
+from builder.compiler.prepare.freezing import Arrays, Frozen
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.errors import ModelRefused, UsageError
+from builder.model.binding import Binding
 
 
-def bind_shapes(skeleton: Skeleton, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Make every graph input static, ``shapes`` deciding where the model leaves dimensions open.
+def bind(skeleton: Skeleton, binding: Binding, frozen: Frozen) -> Arrays:
+    """Make every graph input static or constant; return the constants' values by input name.
 
-    Raises ``UsageError`` for a shape that no input has or that contradicts the model, and
+    ``binding`` and the frozen values decide where the model leaves dimensions open. Raises
+    ``UsageError`` for a name that the model does not have or what contradicts it, and
     ``ModelRefused`` naming every input that is still open, with the option that closes it.
     """
     inputs = [value for value in skeleton.model.graph.input if value.name not in skeleton.spans]
-    _refuse_unknown_names(shapes, [value.name for value in inputs])
-    symbols: dict[str, int] = {}
+    names = [value.name for value in inputs]
+    _refuse_unknown("--shape", dict(binding.shapes), names)
+    _refuse_unknown("--freeze", frozen.names, names)
+    symbols = _dims(inputs, binding)
+    shapes = frozen.shapes | dict(binding.shapes)
     for value in inputs:
         if value.name in shapes:
             _bind(value, shapes[value.name], symbols)
     for value in inputs:
         _bind_symbols(value, symbols)
-    still_open = [value for value in inputs if not _is_static(value)]
+    # A declared 0 means open in old exporters' files; a bound one is an empty tensor.
+    _refuse_open([v for v in inputs if v.name not in shapes and not _is_static(v)])
+    _forget_recorded_shapes(skeleton.model.graph)
+    return frozen.into(skeleton, inputs)
+
+
+def _dims(inputs: Sequence[onnx.ValueInfoProto], binding: Binding) -> dict[str, int]:
+    used = dict.fromkeys(
+        dim.dim_param
+        for value in inputs
+        for dim in value.type.tensor_type.shape.dim
+        if dim.dim_param
+    )
+    unknown = next((name for name, _ in binding.dims if name not in used), None)
+    if unknown is not None:
+        raise UsageError(
+            f"--dim names {unknown!r}, which no input of the model has as a dimension",
+            reason="unknown-dim",
+            remedy=f"its open dimensions are: {', '.join(used)}" if used else None,
+        )
+    return dict(binding.dims)
+
+
+def _refuse_unknown(option: str, wanted: Iterable[str], names: Sequence[str]) -> None:
+    unknown = sorted(set(wanted) - set(names))
+    if unknown:
+        raise UsageError(
+            f"{option} names {unknown[0]!r}, which is no input of the model",
+            reason="unknown-input",
+            remedy=f"its inputs are: {', '.join(names)}",
+        )
+
+
+def _refuse_open(still_open: Sequence[onnx.ValueInfoProto]) -> None:
     if still_open:
         raise ModelRefused(
             f"the model's input shapes are open: {', '.join(map(_spelled, still_open))}",
@@ -33,21 +72,18 @@ def bind_shapes(skeleton: Skeleton, shapes: Mapping[str, Sequence[int]]) -> None
             + " ".join(f"--shape '{value.name}={_example(value)}'" for value in still_open),
             details={"inputs": [value.name for value in still_open]},
         )
+
+
+def _forget_recorded_shapes(graph: onnx.GraphProto) -> None:
     # Shapes recorded inside the graph were true for the open model only.
-    del skeleton.model.graph.value_info[:]
-    for output in skeleton.model.graph.output:
-        for dim in output.type.tensor_type.shape.dim:
+    del graph.value_info[:]
+    for output in graph.output:
+        shape = output.type.tensor_type.shape
+        for dim in shape.dim:
             dim.Clear()
-
-
-def _refuse_unknown_names(shapes: Mapping[str, Sequence[int]], names: Sequence[str]) -> None:
-    unknown = sorted(set(shapes) - set(names))
-    if unknown:
-        raise UsageError(
-            f"--shape names {unknown[0]!r}, which is no input of the model",
-            reason="unknown-input",
-            remedy=f"its inputs are: {', '.join(names)}",
-        )
+        # A rank with unknown extents may stay; "a scalar" would pass for a known shape.
+        if not shape.dim:
+            output.type.tensor_type.ClearField("shape")
 
 
 def _bind(value: onnx.ValueInfoProto, dims: Sequence[int], symbols: dict[str, int]) -> None:
@@ -76,7 +112,7 @@ def _bind_symbols(value: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> Non
 def _contradiction(value: onnx.ValueInfoProto, dims: Sequence[int], why: str) -> UsageError:
     given = ",".join(map(str, dims))
     return UsageError(
-        f"--shape {value.name}={given} does not fit the model",
+        f"the shape {value.name}={given} does not fit the model",
         reason="shape-mismatch",
         why=why,
         remedy=f"the model declares {_spelled(value)}",

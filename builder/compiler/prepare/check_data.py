@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,18 +55,27 @@ def index_limits(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) ->
     return limits
 
 
+def read_npz(path: Path) -> Arrays:
+    """Return the arrays of an .npz by name. Raises ``UsageError`` (``bad-inputs``)."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(
+            "not a readable .npz file", reason="bad-inputs", where=path.name, why=str(error)[:200]
+        ) from None
+
+
 def given_inputs(path: Path, specs: Sequence[TensorSpec]) -> Arrays:
     """Read the user's check inputs from an .npz; its names, types and shapes must be the model's.
 
     Raises ``UsageError`` naming the first that is not.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            "not a readable .npz file", reason="bad-inputs", where=path.name, why=str(error)[:200]
-        ) from None
+    arrays = read_npz(path)
+    for spec in specs:
+        found = arrays.get(spec.name)
+        if spec.dtype == "bfloat16" and found is not None and found.dtype == np.uint16:
+            arrays[spec.name] = found.view(ml_dtypes.bfloat16)  # .npz has no such type, only bits
     missing = [spec.name for spec in specs if spec.name not in arrays]
     surplus = sorted(set(arrays) - {spec.name for spec in specs})
     if missing or surplus:
@@ -87,8 +97,12 @@ def given_inputs(path: Path, specs: Sequence[TensorSpec]) -> Arrays:
     return arrays
 
 
-def reference_outputs(model: Path, inputs: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
+def reference_outputs(
+    model: Path, inputs: Arrays, specs: Sequence[TensorSpec], *, as_written: bool = False
+) -> Arrays:
     """Run the user's own model file on ONNX Runtime, one thread; return its outputs by name.
+
+    ``as_written`` has it compute node by node, with nothing fused.
 
     Raises ``ModelRefused`` where ONNX Runtime does not take the model, ``IntegrityError`` where its
     outputs are not of the shape and type the plan expects.
@@ -96,11 +110,13 @@ def reference_outputs(model: Path, inputs: Arrays, specs: Sequence[TensorSpec]) 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Packed copies of the weights double the memory of a large model for one run's sake.
     options.add_session_config_entry("session.disable_prepacking", "1")
     names = [spec.name for spec in specs]
-    feed = {name: _as_ort_value(array) for name, array in inputs.items()}
     try:
+        feed = {name: _as_ort_value(array) for name, array in inputs.items()}
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )

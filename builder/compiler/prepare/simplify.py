@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.version_converter
 import onnxsim
 
+from builder.compiler.prepare.explanations import contradictory, explained
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.errors import ModelRefused
 
 OLDEST_OPSET = 13
 """Older ones spell Slice, Clip, Squeeze… with attributes that the importer does not read."""
+
+_SCAN_WITHOUT_BATCH = 9
 
 
 def upgrade_opset(skeleton: Skeleton) -> None:
@@ -19,6 +26,12 @@ def upgrade_opset(skeleton: Skeleton) -> None:
     opset = next((entry.version for entry in model.opset_import if not entry.domain), OLDEST_OPSET)
     if opset >= OLDEST_OPSET:
         return
+    if opset < _SCAN_WITHOUT_BATCH and any(node.op_type == "Scan" for node in model.graph.node):
+        raise ModelRefused(
+            f"Scan of opset {opset} is another operator than today's, and has no conversion",
+            reason="old-opset",
+            remedy=f"export the model with opset {_SCAN_WITHOUT_BATCH} or later",
+        )
     try:
         skeleton.model = onnx.version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # the converter raises RuntimeError and ConvertError alike
@@ -37,11 +50,7 @@ def fold(skeleton: Skeleton) -> None:
         ranked = onnx.shape_inference.infer_shapes(skeleton.model)
         skeleton.model, _ = onnxsim.simplify(ranked)
     except Exception as error:  # onnxsim passes on whatever its checker and its runtime raise
-        raise ModelRefused(
-            "the model does not pass simplification",
-            reason="invalid-graph",
-            why=str(error).strip().splitlines()[-1][:300] if str(error).strip() else None,
-        ) from None
+        raise explained(skeleton.model, error) from None
 
 
 def constants_to_initialisers(skeleton: Skeleton) -> None:
@@ -49,36 +58,36 @@ def constants_to_initialisers(skeleton: Skeleton) -> None:
     graph = skeleton.model.graph
     kept = []
     for node in graph.node:
-        tensor = next((a.t for a in node.attribute if a.name == "value"), None)
-        if node.op_type == "Constant" and tensor is not None:
-            skeleton.set_value(node.output[0], onnx.numpy_helper.to_array(tensor))
-        else:
+        value = _constant(node) if node.op_type == "Constant" else None
+        if value is None:
             kept.append(node)
+        else:
+            skeleton.set_value(node.output[0], value)
     if len(kept) != len(graph.node):
         del graph.node[:]
         graph.node.extend(kept)
 
 
+def _constant(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
+    """Return the value of a Constant node; None for strings and sparse tensors."""
+    attribute = node.attribute[0]
+    match attribute.name:
+        case "value":
+            return np.asarray(onnx.numpy_helper.to_array(attribute.t))
+        case "value_float" | "value_floats":
+            return np.asarray(onnx.helper.get_attribute_value(attribute), np.float32)
+        case "value_int" | "value_ints":
+            return np.asarray(onnx.helper.get_attribute_value(attribute), np.int64)
+    return None
+
+
 def infer_shapes(skeleton: Skeleton) -> None:
-    """Annotate every value with its shape; one that depends on data is ``ModelRefused``."""
+    """Annotate every value with its shape, as far as it does not depend on data."""
+    # What an earlier pass noted may no longer be so.
+    del skeleton.model.graph.value_info[:]
     try:
-        inferred = onnx.shape_inference.infer_shapes(
+        skeleton.model = onnx.shape_inference.infer_shapes(
             skeleton.model, check_type=True, strict_mode=True, data_prop=True
         )
-    except onnx.shape_inference.InferenceError as error:
-        raise ModelRefused(
-            "the model's shapes contradict each other",
-            reason="invalid-graph",
-            why=" ".join(str(error).split())[:300],
-        ) from None
-    skeleton.model = inferred
-    for output in inferred.graph.output:
-        tensor = output.type.tensor_type
-        if not tensor.HasField("shape") or any(
-            not d.HasField("dim_value") for d in tensor.shape.dim
-        ):
-            raise ModelRefused(
-                f"the shape of output {output.name!r} depends on the data",
-                reason="dynamic-output",
-                remedy="a plan needs outputs of fixed shape; move that step out of the model",
-            )
+    except Exception as error:  # InferenceError, or ValueError for types that do not exist
+        raise contradictory(error) from None

@@ -17,11 +17,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
 
 LARGE_BYTES = 16 * 1024
 """Initialisers below this stay in the protobuf: shape arithmetic and scalars must fold."""
+
+_COMPANION_OPSET = 18
+"""What rewrites of other domains' operators are written in."""
 
 WEIGHTS_FILE = "weights.data"
 
@@ -78,6 +82,9 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
         raise ModelRefused(
             "not an ONNX model", reason="not-onnx", where=path.name, why=str(error)[:200]
         ) from None
+    _complete_opsets(model)
+    require_wellformed(model)
+    _shorten_domains(model)
     skeleton = Skeleton(model=model, writer=writer)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
     model.ir_version = max(model.ir_version, 8)
@@ -88,6 +95,19 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
         if value.nbytes >= LARGE_BYTES or tensor.data_location == TensorProto.EXTERNAL:
             skeleton.set_value(tensor.name, value)
     return skeleton
+
+
+def _complete_opsets(model: onnx.ModelProto) -> None:
+    """Name an operator set of ONNX for a model that names others only, as it may."""
+    if model.opset_import and all(e.domain not in ("", "ai.onnx") for e in model.opset_import):
+        model.opset_import.add(domain="", version=_COMPANION_OPSET)
+
+
+def _shorten_domains(model: onnx.ModelProto) -> None:
+    """Let ONNX's own domain have one spelling: none."""
+    for entry in (*model.opset_import, *model.graph.node):
+        if entry.domain == "ai.onnx":
+            entry.domain = ""
 
 
 def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
@@ -106,6 +126,8 @@ def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
             shape=tuple(tensor.dims),
             dtype=dtype.name,
         )
+        if info.length not in (None, 0, span.size_bytes):
+            raise ValueError(f"{info.length} bytes are not {list(tensor.dims)} of {dtype.name}")
         return read_span(folder / info.location, span)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise ModelRefused(

@@ -1,0 +1,46 @@
+"""Conversions of our own, for operators that TVM's importer lacks or gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tvm import relax
+
+from builder.compiler.operators import (
+    bits,
+    clipping,
+    geometry,
+    linear_algebra,
+    padding,
+    pooling,
+    recurrent,
+    scans,
+    scattering,
+    sorting,
+)
+from builder.compiler.operators.node import Converter, Node
+
+CONVERTERS: Mapping[str, Converter] = {
+    "BitCast": bits.bitcast,
+    "Clip": clipping.clip,
+    "Col2Im": geometry.col2im,
+    "CumProd": scans.cumprod,
+    "CumSum": scans.cumsum,
+    "DeformConv": geometry.deform_conv,
+    "Det": linear_algebra.det,
+    "GRU": recurrent.gru,
+    "LSTM": recurrent.lstm,
+    "MaxPool": pooling.max_pool,
+    "Pad": padding.pad,
+    "RNN": recurrent.rnn,
+    "ReverseSequence": scattering.reverse_sequence,
+    "TensorScatter": scattering.tensor_scatter,
+    "TopK": sorting.topk,
+}
+"""ONNX operator -> its conversion; one that returns None leaves the node to TVM's importer."""
+
+
+def convert(node: Node) -> relax.Expr | None:
+    """Return the value of ``node``, or None where there is no conversion of our own for it."""
+    converter = CONVERTERS.get(node.operator)
+    return None if converter is None else converter(node)

@@ -1,0 +1,143 @@
+"""float16 and bfloat16 computed in float32.
+
+Few CPUs compute in 16 bits, and sums in 16 bits lose what makes a result right; ONNX Runtime
+converts around each operator as well. Here the whole graph is widened once: inputs and outputs keep
+their type, weights and everything between are float32. What a model itself rounds to 16 bits by
+Cast stays rounded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from builder.compiler.node_names import node_name
+from builder.compiler.prepare.rewriting import Graph
+from builder.compiler.prepare.skeleton import Skeleton
+
+HALVES = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
+
+_BY_BITS = frozenset({"BitCast"})
+"""Operators that mean the bits of a value, not its number."""
+
+
+def widen_halves(skeleton: Skeleton) -> None:
+    """Compute 16-bit floats in 32 bits, where the model has any."""
+    graph = Graph.of(skeleton)
+    halves = {
+        name: kind.tensor_type.elem_type
+        for name, kind in graph.types.items()
+        if kind.tensor_type.elem_type in HALVES
+    }
+    if not halves:
+        return
+    _Widening(graph=graph, halves=halves).apply()
+
+
+class _Widening:
+    """The rewrite of one model; ``halves`` are the 16-bit values with their types."""
+
+    def __init__(self, graph: Graph, halves: dict[str, int]) -> None:
+        self._graph = graph
+        self._halves = halves
+        self._model = graph.skeleton.model
+        self._outputs = {value.name for value in self._model.graph.output}
+        self._wide: dict[str, str] = {}
+        self._nodes: list[onnx.NodeProto] = []
+
+    def apply(self) -> None:
+        for value in self._model.graph.input:
+            if value.name in self._halves and value.name not in self._graph.skeleton.spans:
+                self._enter(value.name)
+        for name in [*self._graph.constants, *self._graph.skeleton.spans]:
+            if name in self._halves:
+                self._widen_constant(name)
+        for index, node in enumerate(self._model.graph.node):
+            self._rewrite(node, node_name(index, node))
+        for value in self._model.graph.output:
+            self._leave_constant(value.name)
+        del self._model.graph.node[:], self._model.graph.value_info[:]
+        self._model.graph.node.extend(self._nodes)
+
+    def _enter(self, name: str) -> None:
+        """Convert an input where the graph begins."""
+        self._wide[name] = self._graph.fresh(f"{name}.float32")
+        self._cast(name, self._wide[name], TensorProto.FLOAT, f"{name}.widen")
+
+    def _widen_constant(self, name: str) -> None:
+        value = self._graph.value(name)
+        assert value is not None
+        wide = name if name not in self._outputs else self._graph.fresh(f"{name}.float32")
+        self._wide[name] = wide
+        self._graph.skeleton.set_value(wide, np.asarray(value, np.float32))
+
+    def _leave_constant(self, name: str) -> None:
+        """Give back an output that is an input or a constant as it was."""
+        produced = {output for node in self._nodes for output in node.output}
+        known = self._graph.skeleton.value(name) is not None
+        if name in self._halves and name not in produced and not known:
+            source = self._wide[name]
+            self._cast(source, name, self._halves[name], f"{name}.narrow")
+
+    def _rewrite(self, node: onnx.NodeProto, name: str) -> None:
+        if node.op_type in _BY_BITS:
+            self._by_bits(node, name)
+            return
+        if node.op_type == "Cast" and node.output[0] in self._halves:
+            self._round(node, name)
+            return
+        outputs = list(node.output)
+        node.input[:] = [self._wide.get(one, one) for one in node.input]
+        node.output[:] = [self._widened(one) for one in outputs]
+        _widen_attributes(node)
+        self._nodes.append(node)
+        self._narrow_outputs(outputs, name)
+
+    def _widened(self, output: str) -> str:
+        """Return the name of an output's wide form; inside the graph it keeps its own."""
+        if output not in self._halves:
+            return output
+        wide = self._graph.fresh(f"{output}.float32") if output in self._outputs else output
+        self._wide[output] = wide
+        return wide
+
+    def _narrow_outputs(self, outputs: list[str], name: str) -> None:
+        for output in outputs:
+            if output in self._outputs and output in self._halves:
+                self._cast(self._wide[output], output, self._halves[output], f"{name}.narrow")
+
+    def _round(self, node: onnx.NodeProto, name: str) -> None:
+        """Keep the rounding of a Cast to 16 bits: to them, and back."""
+        output = node.output[0]
+        node.input[:] = [self._wide.get(one, one) for one in node.input]
+        if output not in self._outputs:
+            node.output[0] = self._graph.fresh(f"{output}.rounded")
+        self._nodes.append(node)
+        self._wide[output] = self._graph.fresh(f"{output}.float32")
+        self._cast(node.output[0], self._wide[output], TensorProto.FLOAT, f"{name}.widen")
+
+    def _by_bits(self, node: onnx.NodeProto, name: str) -> None:
+        """Leave a node with 16-bit values around it."""
+        for position, one in enumerate(node.input):
+            if one in self._halves:
+                narrow = self._graph.fresh(f"{one}.narrow")
+                self._cast(self._wide[one], narrow, self._halves[one], f"{name}.narrow")
+                node.input[position] = narrow
+        self._nodes.append(node)
+        for one in node.output:
+            if one in self._halves:
+                self._enter(one)
+
+    def _cast(self, source: str, to: str, element: int, name: str) -> None:
+        self._nodes.append(helper.make_node("Cast", [source], [to], name=name, to=element))
+
+
+def _widen_attributes(node: onnx.NodeProto) -> None:
+    """Make a node that states a 16-bit type state float32."""
+    for attribute in node.attribute:
+        if attribute.name in ("dtype", "output_dtype", "stash_type") and attribute.i in HALVES:
+            attribute.i = TensorProto.FLOAT
+        if attribute.HasField("t") and attribute.t.data_type in HALVES:
+            value = onnx.numpy_helper.to_array(attribute.t).astype(np.float32)
+            attribute.t.CopyFrom(onnx.numpy_helper.from_array(value))

@@ -1,0 +1,39 @@
+"""Operators written as others that the importer takes, one small rewrite each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from builder.compiler.prepare.rewrites import (
+    arithmetic,
+    constants,
+    features,
+    grids,
+    ngrams,
+    normalization,
+    quantization,
+    resizing,
+    signal,
+    transposed,
+)
+from builder.compiler.prepare.rewriting import Rewrite, rewrite
+from builder.compiler.prepare.skeleton import Skeleton
+
+TABLE: Mapping[str, Rewrite] = {
+    **arithmetic.TABLE,
+    **constants.TABLE,
+    **features.TABLE,
+    **grids.TABLE,
+    **ngrams.TABLE,
+    **normalization.TABLE,
+    **quantization.TABLE,
+    **resizing.TABLE,
+    **signal.TABLE,
+    **transposed.TABLE,
+}
+"""Operator -> its rewrite."""
+
+
+def rewrite_operators(skeleton: Skeleton) -> None:
+    """Apply ``TABLE`` once to every node."""
+    rewrite(skeleton, TABLE)

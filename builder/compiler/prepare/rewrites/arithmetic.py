@@ -1,0 +1,53 @@
+"""Mixed types, unusual types and special values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from builder.compiler.prepare.rewriting import Rewrite, Site
+
+
+def power(site: Site) -> bool:
+    """Pow with an exponent of another type, or of integers: in a type that holds both."""
+    base, exponent = site.dtype(0), site.dtype(1)
+    if base == exponent and base.kind == "f":
+        return False
+    wide = base if base.kind == "f" else np.dtype(np.float64)
+    left, right = (site.cast(name, wide) for name in site.node.input)
+    result = site.emit("Pow", left, right)
+    site.cast(result, base, to=site.node.output[0])
+    return True
+
+
+def is_infinite(site: Site) -> bool:
+    """IsInf of one sign: a comparison."""
+    negative, positive = site.attribute("detect_negative", 1), site.attribute("detect_positive", 1)
+    extents = site.shape(0)
+    if (negative and positive) or extents is None:
+        return False
+    if not negative and not positive:
+        site.set_output(0, np.zeros(extents, np.bool_))
+        return True
+    infinity = np.asarray(np.inf if positive else -np.inf, site.dtype(0))
+    site.emit("Equal", site.node.input[0], infinity, to=site.node.output[0])
+    return True
+
+
+def reduce_bits(site: Site) -> bool:
+    """ReduceMax and ReduceMin of bool: those of 0 and 1."""
+    if site.dtype(0) != np.bool_:
+        return False
+    data = site.cast(site.node.input[0], np.uint8)
+    reduced = site.again([data, *site.node.input[1:]])
+    site.cast(reduced, np.bool_, to=site.node.output[0])
+    return True
+
+
+TABLE: Mapping[str, Rewrite] = {
+    "IsInf": is_infinite,
+    "Pow": power,
+    "ReduceMax": reduce_bits,
+    "ReduceMin": reduce_bits,
+}

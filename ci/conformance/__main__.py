@@ -1,0 +1,91 @@
+"""Run ONNX's own tests through Prepare, Compile and the native library: ``ci/conformance``.
+
+A case counts where ONNX Runtime passes it and its output shapes do not depend on data. Exits with 1
+where a case fails that ``expected.json`` says passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from builder import matrix
+from builder.model.target import Target
+from builder.package_files import targets_root
+from ci.conformance import page, results
+from ci.conformance.cases import Case, collect
+from ci.conformance.running import run
+
+HERE = Path(__file__).parent
+EXPECTED = HERE / "expected.json"
+PAGE = HERE.parents[1] / "docs" / "conformance.md"
+
+
+def main() -> int:
+    """Run what the options select; return the exit code."""
+    options = _parser().parse_args()
+    started = time.monotonic()
+    cases = _selected(collect(), options)
+    target = _one_cpu(options.target)
+    with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+        folder = options.keep or Path(name)
+        found = run(cases, target, folder, processes=options.jobs, limit_s=options.limit)
+    print(f"{results.summary(found)} on {target.name}, {time.monotonic() - started:.0f} s")
+    if options.json:
+        results.write_json(found, options.json)
+    if options.update:
+        EXPECTED.write_text(json.dumps(results.expected_of(found), indent=1, sort_keys=True) + "\n")
+        PAGE.write_text(page.rewritten(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8")) if EXPECTED.exists() else {}
+    worse = results.regressions(found, expected)
+    for result in worse:
+        print(f"regression: {result.name}: {result.verdict}: {result.reason}")
+    return 1 if worse else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ci/conformance", description=__doc__)
+    parser.add_argument("--target", default="x86_64-linux", help="a built-in target")
+    parser.add_argument("--only", action="append", help="a pattern of case names; may be repeated")
+    parser.add_argument("--sample", type=int, help="so many of the cases expected to pass")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--limit", type=int, default=60, help="CPU seconds for one case")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
+    parser.add_argument("--keep", type=Path, help="work in this new folder and leave it")
+    parser.add_argument("--update", action="store_true", help="write expected.json and the page")
+    return parser
+
+
+def _selected(cases: Sequence[Case], options: argparse.Namespace) -> tuple[Case, ...]:
+    patterns = options.only or ["*"]
+    chosen = [c for c in cases if any(fnmatch.fnmatchcase(c.name, one) for one in patterns)]
+    if options.sample:
+        expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+        passing = [case for case in chosen if expected.get(case.name) == "pass"]
+        # The same ones every time: a sample that changes finds what no commit did.
+        chosen = random.Random(0).sample(passing, min(options.sample, len(passing)))
+    return tuple(chosen)
+
+
+def _one_cpu(name: str) -> Target:
+    """Return a target with one set of kernels: the best that this machine or its emulator runs."""
+    texts = {p.name: p.read_text(encoding="utf-8") for p in targets_root().glob("*.yaml")}
+    target = matrix.load(texts, name)
+    best = next((v for v in target.cpu.variants if v.mcpu == "x86-64-v3"), None)
+    if best is None:
+        return target
+    cpu = replace(target.cpu, mcpu=best.mcpu, mattr=best.mattr, features=best.features, variants=())
+    return replace(target, cpu=cpu)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The conformance run's own logic: what counts, what is worse than expected, how it is shown."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+
+from ci.conformance import page, results
+from ci.conformance.cases import Case
+from ci.conformance.farm import Job, perform
+from ci.conformance.reference import agrees
+from ci.conformance.results import Result
+
+PASS = Result(name="a", operator="Add", verdict="pass")
+WRONG = Result(name="b", operator="Add", verdict="wrong", reason="y | differs")
+EXCLUDED = Result(name="c", operator="Cast", verdict="excluded", reason="strings")
+
+
+def test_the_figure_leaves_out_what_does_not_count() -> None:
+    assert results.summary([PASS, WRONG, EXCLUDED]) == "1 of 2 pass (50.0%)"
+    assert results.expected_of([PASS, WRONG, EXCLUDED]) == {"a": "pass", "b": "wrong"}
+
+
+def test_only_what_passed_before_can_get_worse() -> None:
+    assert results.regressions([PASS, WRONG], {"a": "pass", "b": "wrong"}) == []
+    assert results.regressions([WRONG], {"b": "pass"}) == [WRONG]
+
+
+def test_the_page_keeps_its_text_and_shows_reasons_as_text() -> None:
+    text = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
+    new = page.rewritten(text, [PASS, WRONG, EXCLUDED])
+    assert new.startswith("before\n") and new.endswith("\nafter\n") and "old" not in new
+    assert "| Add | 1 | 2 |" in new and "y \\| differs" in new
+    assert page.rewritten(new, [PASS, WRONG, EXCLUDED]) == new
+
+
+def _case(rtol: float) -> Case:
+    return Case(
+        name="t",
+        operator="Add",
+        model=None,
+        inputs={},
+        outputs={},
+        frozen=frozenset(),
+        rtol=rtol,
+        atol=0.0,
+    )
+
+
+def test_types_and_shapes_must_agree_before_numbers_do() -> None:
+    one = np.ones(2, np.float32)
+    assert agrees(_case(1e-3), one, one * np.float32(1.0005))
+    assert not agrees(_case(1e-3), one, one.astype(np.float64))
+    assert not agrees(_case(1e-3), one, np.ones(3, np.float32))
+    assert not agrees(_case(1e-3), np.arange(2), np.arange(2) + 1)
+
+
+def test_a_crash_and_a_hang_cost_their_own_job_only(tmp_path: Path) -> None:
+    def crash(_folder: Path) -> dict[str, object]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {}
+
+    def hang(_folder: Path) -> dict[str, object]:
+        while True:
+            pass
+
+    def work(_folder: Path) -> dict[str, object]:
+        return {"fine": True}
+
+    jobs = [
+        Job(number=number, folder=tmp_path / str(number), work=what)
+        for number, what in enumerate((crash, hang, work))
+    ]
+    answers = dict(perform(jobs, processes=3, limit_s=1))
+    assert answers == {0: {"died": "SIGTERM"}, 1: {"died": "SIGKILL"}, 2: {"fine": True}}
