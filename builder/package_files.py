@@ -17,6 +17,12 @@ def templates_root() -> Path:
     return _shipped("templates")
 
 
+def ci_templates_root() -> Path:
+    """Return the folder of the templates that CI files are rendered from."""
+    installed = package_root() / "_data" / "ci"
+    return installed if installed.is_dir() else package_root().parent / "ci" / "templates"
+
+
 def targets_root() -> Path:
     """Return the folder of the target matrix that ships with the program."""
     return _shipped("targets")

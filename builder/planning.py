@@ -8,12 +8,24 @@ from typing import Literal
 
 from builder.errors import UsageError
 from builder.fingerprint import PayloadIdentity, key
+from builder.model.binding import Binding
 from builder.model.event import StepRef
 from builder.model.machine import Machine
 from builder.model.source import Source
 from builder.model.target import Target
 from builder.model.toolchain import ImageToolchain, Toolchain
-from builder.steps import Assemble, BuildRuntime, Compile, Prepare, Step, Verify, needs
+from builder.steps import (
+    Assemble,
+    Bisect,
+    BuildRuntime,
+    Compile,
+    Inspect,
+    Package,
+    Prepare,
+    Step,
+    Verify,
+    needs,
+)
 
 VerifyPolicy = Literal["auto", "require", "off"]
 ToolchainOf = Callable[[Target | None], Toolchain]
@@ -26,11 +38,13 @@ INSTALL_EMULATORS = "apt-get install qemu-user-static libc6-arm64-cross libc6-ar
 class BuildRequest:
     """What the user asked for, and the facts about this machine that the answer depends on.
 
-    ``shapes`` bind dynamic inputs by name. ``versions`` are recorded in receipts, not identity.
+    ``frozen_inputs`` is an .npz beside ``binding``. ``versions`` are recorded in receipts, not
+    identity.
     """
 
     model_name: str
-    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    binding: Binding
+    frozen_inputs: Source | None
     check_inputs: Source | None
     seed: int
     verify: VerifyPolicy
@@ -54,7 +68,10 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """One target's bundle. ``verify`` is None where verification is off or impossible here."""
+    """One target's bundle. ``verify`` is None where verification is off or impossible here.
+
+    A bundle that packs others is made only of verified ones: there the two are one step.
+    """
 
     target: Target
     assemble: PlannedStep
@@ -97,14 +114,8 @@ def plan(
     Raises ``UsageError`` ``cannot-verify`` where verification is required and nothing here can run
     a target's code.
     """
-    prepared = Prepare(
-        toolchain=toolchain_of(None),
-        source=source,
-        shapes=request.shapes,
-        check_inputs=request.check_inputs,
-        seed=request.seed,
-    )
-    goals = tuple(_goal(request, target, prepared, toolchain_of(target)) for target in targets)
+    prepared = _prepare(request, source, toolchain_of)
+    goals = tuple(_goal(request, target, prepared, toolchain_of) for target in targets)
     if request.verify == "require":
         _require_verification(goals)
     return Plan(
@@ -115,8 +126,74 @@ def plan(
     )
 
 
-def _goal(request: BuildRequest, target: Target, prepared: Prepare, toolchain: Toolchain) -> Goal:
-    assemble = Assemble(
+def plan_inspection(
+    request: BuildRequest, source: Source, toolchain_of: ToolchainOf
+) -> tuple[PlannedStep, ...]:
+    """Return the steps that tell whether ``source`` can be built; a build shares the first."""
+    prepared = _prepare(request, source, toolchain_of)
+    inspected = Inspect(toolchain=prepared.toolchain, prepared=prepared)
+    return tuple(_planned(step, request.payload) for step in (prepared, inspected))
+
+
+def plan_bisection(
+    request: BuildRequest, source: Source, dump: Source, toolchain_of: ToolchainOf
+) -> tuple[PlannedStep, ...]:
+    """Return the steps that find the node where ``dump`` goes wrong; a build shares the first."""
+    prepared = _prepare(request, source, toolchain_of)
+    bisected = Bisect(toolchain=prepared.toolchain, prepared=prepared, dump=dump)
+    return tuple(_planned(step, request.payload) for step in (prepared, bisected))
+
+
+def _prepare(request: BuildRequest, source: Source, toolchain_of: ToolchainOf) -> Prepare:
+    return Prepare(
+        toolchain=toolchain_of(None),
+        source=source,
+        binding=request.binding,
+        frozen_inputs=request.frozen_inputs,
+        check_inputs=request.check_inputs,
+        seed=request.seed,
+    )
+
+
+def _goal(
+    request: BuildRequest, target: Target, prepared: Prepare, toolchain_of: ToolchainOf
+) -> Goal:
+    made: Step
+    verify: Step | None
+    if target.packs:
+        made = package = _package(request, target, prepared, toolchain_of)
+        verify = package if package.verified else None
+    else:
+        made = assemble = _assemble(request, target, prepared, toolchain_of(target))
+        verify = None if request.verify == "off" else _verify(assemble, request.machine)
+    return Goal(
+        target=target,
+        assemble=_planned(made, request.payload),
+        verify=None if verify is None else _planned(verify, request.payload),
+    )
+
+
+def _package(
+    request: BuildRequest, target: Target, prepared: Prepare, toolchain_of: ToolchainOf
+) -> Package:
+    assembled = tuple(
+        _assemble(request, packed, prepared, toolchain_of(packed)) for packed in target.packs
+    )
+    verified = tuple(_verify(each, request.machine) for each in assembled)
+    all_or_none = tuple(step for step in verified if step is not None and None not in verified)
+    return Package(
+        toolchain=toolchain_of(target),
+        model_name=request.model_name,
+        target=target,
+        assembled=assembled,
+        verified=() if request.verify == "off" else all_or_none,
+    )
+
+
+def _assemble(
+    request: BuildRequest, target: Target, prepared: Prepare, toolchain: Toolchain
+) -> Assemble:
+    return Assemble(
         toolchain=toolchain,
         model_name=request.model_name,
         target=target,
@@ -124,12 +201,6 @@ def _goal(request: BuildRequest, target: Target, prepared: Prepare, toolchain: T
             toolchain=toolchain, prepared=prepared, platform=target.platform, cpu=target.cpu
         ),
         runtime=BuildRuntime(toolchain=toolchain, platform=target.platform),
-    )
-    verify = None if request.verify == "off" else _verify(assemble, request.machine)
-    return Goal(
-        target=target,
-        assemble=_planned(assemble, request.payload),
-        verify=None if verify is None else _planned(verify, request.payload),
     )
 
 
@@ -181,8 +252,8 @@ def _emulated_here(target: Target, machine: Machine) -> bool:
     emulator = target.emulator
     if emulator is None or emulator.qemu not in machine.emulators:
         return False
-    # A musl bundle is static: qemu needs no C library of that architecture to run it.
-    return target.platform.libc.family == "musl" or emulator.sysroot in machine.sysroots
+    # Elsewhere the runner is static: qemu needs no C library of that architecture to run it.
+    return target.platform.libc.family != "glibc" or emulator.sysroot in machine.sysroots
 
 
 def _require_verification(goals: tuple[Goal, ...]) -> None:

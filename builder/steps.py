@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+from builder.model.binding import Binding
 from builder.model.source import Source
 from builder.model.target import Cpu, Emulator, Platform, Target
 from builder.model.toolchain import Toolchain
@@ -26,9 +27,21 @@ class Prepare:
 
     toolchain: Toolchain
     source: Source
-    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    binding: Binding
+    frozen_inputs: Source | None  # an .npz of values that inputs are frozen to
     check_inputs: Source | None  # an .npz; None: seeded random data in each input's type
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspect:
+    """See whether every node of the prepared model converts, and count what it needs.
+
+    Artifact: ``inspection.json`` (``model.inspection.Inspection``).
+    """
+
+    toolchain: Toolchain
+    prepared: Prepare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +63,8 @@ class Compile:
 class BuildRuntime:
     """The model-independent C of one platform: runtime objects and the runner.
 
-    Artifact: ``runtime/*.o`` for the library, ``runner/*.o`` for ``bin/run``.
+    Artifact: ``runtime/*.o`` for the library, ``runner/*.o`` for ``bin/run``. For bionic also
+    ``stubs/*.so`` to link against, and ``helpers.o``, compiler-rt with a section a function.
     """
 
     toolchain: Toolchain
@@ -76,7 +90,8 @@ class Assemble:
 class Verify:
     """Run the bundle, natively or emulated, and compare with ONNX Runtime's outputs.
 
-    Artifact: ``verification.json`` (``model.artifact.Verification``).
+    Artifact: ``verification.json`` (``model.artifact.Verification``). Where the numbers are wrong
+    also ``bisect/``: ``bisection.json`` (``model.bisection.Bisection``), ``reproduce/``.
     """
 
     toolchain: Toolchain
@@ -85,7 +100,41 @@ class Verify:
     emulator: Emulator | None
 
 
-Step = Prepare | Compile | BuildRuntime | Assemble | Verify
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """Put the libraries of several boards of Android, of one model, into one archive for apps.
+
+    Artifact: as of ``Assemble``; where ``verified`` has one step for each of ``assembled``, also
+    ``verification.json``, which tells the worst of them.
+    """
+
+    toolchain: Toolchain
+    model_name: str
+    target: Target
+    assembled: tuple[Assemble, ...]
+    verified: tuple[Verify, ...]
+
+    @property
+    def where(self) -> Literal["native", "qemu", "none"]:
+        """Where the libraries were verified."""
+        wheres = {verify.where for verify in self.verified}
+        return "qemu" if "qemu" in wheres else "native" if wheres else "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisect:
+    """Find the ONNX node where a dump, made on a board, leaves ONNX Runtime's numbers.
+
+    Artifact: ``bisection.json`` (``model.bisection.Bisection``), and ``reproduce/`` where a node is
+    to blame: that node as a model with its inputs.
+    """
+
+    toolchain: Toolchain
+    prepared: Prepare
+    dump: Source  # dump.json and the .npy files that it lists
+
+
+Step = Prepare | Inspect | Compile | BuildRuntime | Assemble | Verify | Package | Bisect
 
 
 def needs(step: Step) -> dict[str, Step]:
@@ -93,7 +142,7 @@ def needs(step: Step) -> dict[str, Step]:
     match step:
         case Prepare() | BuildRuntime():
             return {}
-        case Compile():
+        case Inspect() | Compile() | Bisect():
             return {"prepared": step.prepared}
         case Assemble():
             return {
@@ -103,4 +152,11 @@ def needs(step: Step) -> dict[str, Step]:
             }
         case Verify():
             return {"assembled": step.assembled, "prepared": step.assembled.compiled.prepared}
+        case Package():
+            return {
+                "prepared": step.assembled[0].compiled.prepared,
+                **{each.target.name: each for each in step.assembled},
+                **{f"{each.target.name}-runtime": each.runtime for each in step.assembled},
+                **{f"{each.assembled.target.name}-verified": each for each in step.verified},
+            }
     assert_never(step)

@@ -37,6 +37,22 @@ def environment(root: Path) -> Environment:
     return made
 
 
+def html_environment(root: Path) -> Environment:
+    """Return the environment of HTML templates: every value is escaped, and made visible.
+
+    A value cannot leave its place: markup, control characters and bidirectional overrides in it
+    show as themselves or as U+FFFD.
+    """
+    return Environment(
+        loader=FileSystemLoader(root),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def c_string(text: str) -> str:
     """Return a C string literal, quotes included, whose bytes are the UTF-8 of ``text``.
 
@@ -54,12 +70,19 @@ def md(text: str) -> str:
     Follows CommonMark with GitHub's tables and autolinks. Not for the start of a line (a dash there
     is a list) and not for code blocks. Line breaks and invisible characters become U+FFFD.
     """
-    visible = "".join(_REPLACEMENT if _is_invisible(c) else c for c in text)
-    return _MARKDOWN.sub(r"\\\g<0>", visible)
+    return _MARKDOWN.sub(r"\\\g<0>", _shown(text))
 
 
 def _c_byte(byte: int) -> str:
     return chr(byte) if byte in _C_PLAIN else f"\\{byte:03o}"
+
+
+def _visible(value: object) -> object:
+    return _shown(value) if type(value) is str else value
+
+
+def _shown(text: str) -> str:
+    return "".join(_REPLACEMENT if _is_invisible(c) else c for c in text)
 
 
 def _is_invisible(character: str) -> bool:

@@ -13,10 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.steps import Assemble, BuildRuntime, Compile, Prepare, Step, Verify
+from builder.steps import (
+    Assemble,
+    Bisect,
+    BuildRuntime,
+    Compile,
+    Inspect,
+    Package,
+    Prepare,
+    Step,
+    Verify,
+)
 
 _KINDS: dict[str, type[Step]] = {
-    kind.__name__: kind for kind in (Prepare, Compile, BuildRuntime, Assemble, Verify)
+    kind.__name__: kind
+    for kind in (Prepare, Inspect, Compile, BuildRuntime, Assemble, Verify, Package, Bisect)
 }
 
 
@@ -25,8 +36,8 @@ class Job:
     """One step with the places its files lie at, as the payload sees them.
 
     ``inputs`` are artifact folders by the names of ``steps.needs``; ``sources`` are the roots of
-    the user's files (``model``, ``check_inputs``); ``output`` is empty and becomes the artifact;
-    ``scratch`` is removed afterwards; ``zig_cache`` is kept between jobs.
+    the user's files (``model``, ``frozen_inputs``, ``check_inputs``, ``dump``); ``output`` is empty
+    and becomes the artifact; ``scratch`` is removed afterwards; ``zig_cache`` is kept between jobs.
     """
 
     step: Step

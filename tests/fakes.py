@@ -134,7 +134,7 @@ class FakePublisher:
         self.published[receipt.target] = receipt
         return self.bundle_path(receipt.model, receipt.target).parent
 
-    def publish_failure(self, receipt: Receipt) -> Path:
+    def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
         self.failed[receipt.target] = receipt
         return self.bundle_path(receipt.model, receipt.target).parent
 

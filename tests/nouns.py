@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.fingerprint import PayloadIdentity
+from builder.model.binding import Binding
 from builder.model.machine import Machine
 from builder.model.source import Source, SourceFile
 from builder.model.target import (
@@ -84,11 +85,13 @@ def a_request(
     machine: Machine = EMULATING,
     payload: PayloadIdentity = PAYLOAD,
     seed: int = 0,
+    frozen_inputs: Source | None = None,
     check_inputs: Source | None = None,
 ) -> BuildRequest:
     return BuildRequest(
         model_name="mnist",
-        shapes=(("input", (1, 1, 28, 28)),),
+        binding=Binding(shapes=(("input", (1, 1, 28, 28)),)),
+        frozen_inputs=frozen_inputs,
         check_inputs=check_inputs,
         seed=seed,
         verify=verify,

@@ -14,13 +14,23 @@ from builder.cli.failure import as_failure, tell
 
 VERBS = {
     "init": "Write boardwright.yaml for MODEL in this folder.",
+    "check": "Say whether MODEL can be built and what it needs, or name every node that cannot.",
     "build": "Build MODEL for one or more targets.",
+    "bisect": "Find the ONNX node of MODEL where the numbers of DUMP go wrong.",
     "run": "Run BUNDLE here, natively or under qemu.",
+    "deploy-remote": "Build what devices need, bring it there, check and switch.",
+    "status": "Show what runs on devices.",
+    "rollback": "Let devices run an earlier release again.",
+    "bench": "Measure BUNDLE on this machine, or what is deployed on devices.",
+    "report": "Write a page about the measurements in RESULT files.",
+    "matrix": "Print the jobs of this project for CI.",
+    "summary": "Say how builds and deployments went, as Markdown and JUnit XML.",
+    "devices": "List devices, and ask them what they are.",
     "targets": "List, show and check targets.",
     "cache": "Show or trim the build cache.",
     "doctor": "Say what is installed, what is missing and what mends it.",
 }
-"""Verb to what it does. Each lives in a module of its name that has a ``command``."""
+"""Verb to what it does. Each lives in a module of its name, _ for -, that has a ``command``."""
 
 _BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
@@ -34,7 +44,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"builder.cli.{cmd_name}").command
+        command = import_module(f"builder.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -23,6 +23,7 @@ _CROSS_PACKAGES = {
 class Facts:
     """What was found. ``pins`` are versions wanted, ``installed`` versions there, by distribution.
 
+    ``javac`` is the version of the Java compiler, "none" where there is none.
     ``free_bytes`` is the room on the cache's disk; ``cache_problem`` says why it is not writable.
     """
 
@@ -32,6 +33,8 @@ class Facts:
     docker: bool
     machine: Machine
     emulators: tuple[Emulator, ...]
+    javac: str
+    adb: bool
     cache_root: str
     cache_problem: str | None
     free_bytes: int
@@ -60,6 +63,8 @@ def examine(facts: Facts) -> tuple[Check, ...]:
         _docker(facts.docker),
         *(_emulator(emulator, facts.machine) for emulator in _by_program(facts.emulators)),
         *(_sysroot(sysroot, facts.machine) for sysroot in _sysroots(facts.emulators)),
+        _javac(facts.javac),
+        _adb(facts.adb),
         _cache(facts),
         _disk(facts),
     )
@@ -134,6 +139,25 @@ def _sysroot(sysroot: str, machine: Machine) -> Check:
         state="ok" if there else "absent",
         found="found" if there else "not found: local builds for it are not verified",
         apt=(package,) if package else (),
+    )
+
+
+def _javac(version: str) -> Check:
+    there = version != "none"
+    return Check(
+        name="javac",
+        state="ok" if there else "absent",
+        found=version if there else "not found: local builds make no AAR for Android apps",
+        apt=("openjdk-17-jdk-headless",),
+    )
+
+
+def _adb(there: bool) -> Check:
+    return Check(
+        name="adb",
+        state="ok" if there else "absent",
+        found="found" if there else "not found: phones are not reached",
+        apt=("adb",),
     )
 
 

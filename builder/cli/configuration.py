@@ -9,7 +9,8 @@ from pathlib import Path
 from builder.effects.parsed import ParsedValues
 from builder.errors import UsageError
 from builder.matrix import decode
-from builder.model.project import Project, Shapes
+from builder.model.binding import UNBOUND, Binding
+from builder.model.project import Project
 from builder.project import FILENAME, parse
 
 DEFAULT_OUT = "dist"
@@ -23,7 +24,8 @@ class Wishes:
     model: Path | None = None
     name: str | None = None
     patterns: tuple[str, ...] = ()
-    shapes: Shapes = ()
+    binding: Binding = UNBOUND
+    frozen_file: Path | None = None
     out: Path | None = None
     inputs: Path | None = None
 
@@ -35,7 +37,8 @@ class Settings:
     model: Path
     name: str
     patterns: tuple[str, ...]
-    shapes: Shapes
+    binding: Binding
+    frozen_file: Path | None
     out: Path
     inputs: Path | None
 
@@ -59,10 +62,14 @@ def read_project(file: Path, parsed: ParsedValues) -> Project:
     return parsed.get(Project, text, lambda: parse(text, str(file)))
 
 
-def settle(wishes: Wishes, project: Project | None, root: Path) -> Settings:
+def settle(
+    wishes: Wishes, project: Project | None, root: Path, *, otherwise: tuple[str, ...] = ()
+) -> Settings:
     """Return what to build; ``root`` is the project file's folder.
 
-    A project's name, shapes and inputs are about its own model: for another model that the command
+    ``otherwise`` are the targets where neither the command line nor the project names any.
+
+    A project's name, binding and inputs are about its own model: for another model that the command
     line names, only its targets and its output folder count. Raises ``UsageError``: ``no-model``,
     ``no-target``, ``bad-name``.
     """
@@ -70,14 +77,16 @@ def settle(wishes: Wishes, project: Project | None, root: Path) -> Settings:
     model = wishes.model or (root / own.model if own else None)
     if model is None:
         raise _no_model()
-    patterns = wishes.patterns or (project.targets if project else ())
+    patterns = wishes.patterns or (project.targets if project else ()) or otherwise
     if not patterns:
         raise _no_target()
     return Settings(
         model=model,
         name=checked_name(wishes.name or (own and own.name) or safe_name(model)),
         patterns=patterns,
-        shapes=tuple((dict(own.shapes if own else ()) | dict(wishes.shapes)).items()),
+        binding=wishes.binding.over(own.binding if own else UNBOUND),
+        frozen_file=wishes.frozen_file
+        or (root / own.frozen_file if own and own.frozen_file else None),
         out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
         inputs=wishes.inputs or (root / own.inputs if own and own.inputs else None),
     )

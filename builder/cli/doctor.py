@@ -14,6 +14,7 @@ from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import installed, pinned, read_matrix
 from builder.cli.options import json_option
 from builder.effects.docker_endpoint import engine_answers
+from builder.effects.jdk import javac_version
 from builder.effects.machine import survey_machine
 from builder.matrix import load, names
 from builder.model.target import Emulator
@@ -56,6 +57,8 @@ def _facts(environment: Environment) -> Facts:
         docker=engine_answers(environment.variables),
         machine=survey_machine(emulators, search_path=environment.search_path),
         emulators=emulators,
+        javac=javac_version(environment.search_path),
+        adb=shutil.which("adb", path=environment.search_path) is not None,
         cache_root=str(environment.cache_root),
         cache_problem=_problem(environment.cache_root),
         free_bytes=shutil.disk_usage(_existing(environment.cache_root)).free,

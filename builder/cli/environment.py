@@ -12,13 +12,16 @@ from pathlib import Path
 class Environment:
     """The variables that mean something here, and all ``variables`` for the engine's client.
 
-    ``plain`` asks for output without colour and movement.
+    ``devices_file`` lists the user's own boards; it need not be there. ``plain`` asks for output
+    without colour and movement.
     """
 
     variables: Mapping[str, str]
     search_path: str
     cache_root: Path
+    devices_file: Path
     base_image: str | None
+    ndk_home: str | None
     plain: bool
 
 
@@ -29,7 +32,9 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         variables=given,
         search_path=given.get("PATH", os.defpath),
         cache_root=_cache_root(given),
+        devices_file=_devices_file(given),
         base_image=given.get("BOARDWRIGHT_BASE_IMAGE") or None,
+        ndk_home=given.get("ANDROID_NDK_HOME") or None,
         plain=bool(given.get("NO_COLOR") or given.get("CI") or given.get("TERM") == "dumb"),
     )
 
@@ -40,3 +45,11 @@ def _cache_root(given: Mapping[str, str]) -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("boardwright")
+
+
+def _devices_file(given: Mapping[str, str]) -> Path:
+    if chosen := given.get("BOARDWRIGHT_DEVICES"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("boardwright") / "devices.yaml"

@@ -17,7 +17,8 @@ from builder.effects.model_inputs import ModelInput, model_inputs
 from builder.effects.survey import survey_model
 from builder.errors import UsageError
 from builder.matrix import matching
-from builder.model.project import Project, Shapes
+from builder.model.binding import Binding, Shapes
+from builder.model.project import Project
 from builder.project import FILENAME, parse_shape, render
 
 _DEFAULT_TARGETS = ("x86_64-linux",)
@@ -46,7 +47,8 @@ def command(
     project = Project(
         model=os.path.relpath(model, file.parent),
         name=checked_name(name or safe_name(model)),
-        shapes=known,
+        binding=Binding(shapes=known),
+        frozen_file=None,
         targets=targets or _DEFAULT_TARGETS,
         out=DEFAULT_OUT,
         inputs=None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +27,35 @@ shape_option = click.option(
     metavar="NAME=1,3,224,224",
     multiple=True,
     help="The shape of an input that the model leaves open; may be repeated.",
+)
+
+dim_option = click.option(
+    "--dim",
+    "dims",
+    metavar="NAME=1",
+    multiple=True,
+    help="The extent of a dimension that the model leaves open by name; may be repeated.",
+)
+
+freeze_option = click.option(
+    "--freeze",
+    "freezes",
+    metavar="NAME=VALUE|FILE.npz",
+    multiple=True,
+    help="Make an input a constant (sr=16000, x=[1,2]); may be repeated.",
+)
+
+
+def binding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb all options that fix a model's inputs."""
+    return shape_option(dim_option(freeze_option(command)))
+
+
+toolchain_option = click.option(
+    "--toolchain",
+    type=click.Choice(["auto", "docker", "local"]),
+    default="auto",
+    help="Where to compile; auto is Docker where an engine answers.",
 )
 
 target_folders_option = click.option(

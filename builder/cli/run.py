@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from builder.boards.bundle import not_runnable
 from builder.bundle.manifest import MANIFEST, read_manifest
 from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import read_matrix
@@ -43,9 +44,14 @@ def command(bundle: Path, target_folders: tuple[Path, ...], arguments: tuple[str
 
 
 def find_bundle(place: Path) -> Path:
-    """Return the bundle's folder at ``place`` or in its ``bundle``. Raises ``UsageError``."""
+    """Return the bundle's folder at ``place`` or in its ``bundle``.
+
+    Raises ``UsageError``: ``no-bundle``, ``not-runnable``.
+    """
     for folder in (place, place / "bundle"):
         if (folder / MANIFEST).is_file():
+            if not (folder / "bin" / "run").is_file():
+                raise not_runnable(str(place))
             return folder.absolute()
     raise UsageError(
         "there is no bundle",

@@ -80,7 +80,7 @@ def _row(target: Target) -> tuple[str, ...]:
     return (
         target.name,
         target.platform.arch,
-        f"{libc.family} {libc.floor}" if libc.floor else libc.family,
+        f"{libc.family} {libc.floor or libc.api or ''}".rstrip(),
         target.description,
     )
 

@@ -14,6 +14,8 @@ from builder import __version__
 from builder.cli.environment import Environment
 from builder.cli.installation import installed, pinned
 from builder.effects.docker_endpoint import engine_answers
+from builder.effects.jdk import javac_version
+from builder.effects.ndk import find_ndk
 from builder.errors import UsageError
 from builder.model.target import Target
 from builder.model.toolchain import ImageToolchain, LocalToolchain, Toolchain
@@ -36,13 +38,14 @@ class Toolchains:
 def choose(choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Toolchains:
     """Return what ``--toolchain`` asks for; ``auto`` is Docker where an engine answers.
 
-    Raises ``UsageError`` ``missing-package`` where a local build lacks what it imports.
+    Raises ``UsageError``: ``missing-package`` where a local build lacks what it imports, and as
+    ``find_ndk`` does.
     """
     in_docker = choice == "docker" or (choice == "auto" and engine_answers(environment.variables))
-    return _docker(targets, environment) if in_docker else _local(environment)
+    return _docker(targets, environment) if in_docker else _local(targets, environment)
 
 
-def _local(environment: Environment) -> Toolchains:
+def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
     versions = installed(pinned())
     missing = sorted(pinned().keys() - versions)
     if missing:
@@ -53,11 +56,24 @@ def _local(environment: Environment) -> Toolchains:
             remedy="see what mends it: boardwright doctor",
         )
     toolchain = LocalToolchain(versions=tuple(sorted(versions.items())))
+    ndk = find_ndk(environment.ndk_home) if any(map(_may_use_ndk, targets)) else None
+    javac = ("javac", javac_version(environment.search_path))
+
+    def of(target: Target | None) -> LocalToolchain:
+        if target is None:
+            return toolchain
+        versions = (*toolchain.versions, javac) if target.packs else toolchain.versions
+        return LocalToolchain(versions=versions, ndk=ndk if _may_use_ndk(target) else None)
+
     return Toolchains(
-        of=lambda _: toolchain,
+        of=of,
         workshop=_once(lambda: _local_workshop(environment)),
         versions=_with_own(versions),
     )
+
+
+def _may_use_ndk(target: Target) -> bool:
+    return target.platform.libc.family == "bionic" and target.toolchain.ndk == "auto"
 
 
 def _local_workshop(environment: Environment) -> Workshop:
@@ -93,7 +109,7 @@ def _docker(targets: tuple[Target, ...], environment: Environment) -> Toolchains
             packages=target.toolchain.packages if target else (),
             requirements=_requirements(),
             ca_certificates=certificates,
-            zig_target=zig_target(target.platform) if target else None,
+            zig_target=zig_target(target.platform, "runner") if target else None,
         )
         return render_image(recipe, templates_root())
 

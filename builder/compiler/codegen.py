@@ -24,7 +24,14 @@ _TRIPLES = {
     ("aarch64", "musl"): "aarch64-linux-musl",
     ("armv7", "glibc"): "armv7l-linux-gnueabihf",
     ("armv7", "musl"): "armv7l-linux-musleabihf",
+    ("x86_64", "bionic"): "x86_64-linux-android",
+    ("aarch64", "bionic"): "aarch64-linux-android",
+    ("armv7", "bionic"): "armv7a-linux-androideabi",
 }
+
+# LLVM 22 vectorises some loops wrongly across a branch: a remainder in an address under a condition
+# then reads its neighbour's element (tests/unit/compiler/test_kernels.py has such a loop).
+_OPTIONS = ("-enable-if-conversion:bool=0",)
 
 # Lets schedules mark loops whose last round is partial: the whole rounds lose their conditions.
 _CONFIG = {"s_tir.LoopPartition": {"partition_const_loop": True}}
@@ -34,15 +41,16 @@ def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
     """Return TVM's name for a CPU. Raises ``UsageError`` for one that LLVM does not know."""
     description: dict[str, Any] = {
         "kind": "llvm",
-        "mtriple": _TRIPLES[platform.arch, platform.libc.family],
+        "mtriple": _triple(platform),
         "mcpu": cpu.mcpu,
+        "cl-opt": list(_OPTIONS),
     }
     if cpu.mattr:
         description["mattr"] = list(cpu.mattr)
     if platform.arch == "armv7":
-        # The triple alone leaves LLVM at soft-float calls: the program runs and its numbers are
-        # wrong.
-        description["mfloat-abi"] = "hard"
+        # The triple alone leaves LLVM at soft-float calls: on Linux the program would run and its
+        # numbers be wrong. Android's ABI is just that: VFP code, floats in integer registers.
+        description["mfloat-abi"] = "soft" if platform.libc.family == "bionic" else "hard"
     target = tvm.target.Target(description)
     known = [str(name) for name in tvm.target.codegen.llvm_get_cpu_archlist(target)]
     if cpu.mcpu not in known:  # LLVM itself would go on with a generic CPU and only log it
@@ -52,6 +60,11 @@ def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
             remedy="did you mean: " + ", ".join(get_close_matches(cpu.mcpu, known, 5, 0.3)),
         )
     return target
+
+
+def _triple(platform: Platform) -> str:
+    name = _TRIPLES[platform.arch, platform.libc.family]
+    return f"{name}{platform.libc.api}" if platform.libc.api else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,12 @@ from onnx import TensorProto, numpy_helper
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from builder.compiler import provenance, tensors
+from builder.compiler import operators, provenance, tensors
+from builder.compiler.node_names import Placed, node_name, nodes
+from builder.compiler.operators.node import Node
 from builder.compiler.provenance import Nodes
+from builder.compiler.refusals import STANDARD_DOMAINS, Refusal, Surveyor, is_static, refused
 from builder.compiler.weights import Span, read_span
-from builder.errors import ModelRefused
 
 
 def read_prepared(folder: Path) -> onnx.ModelProto:
@@ -28,11 +30,13 @@ def read_prepared(folder: Path) -> onnx.ModelProto:
 def import_model(model: onnx.ModelProto, folder: Path) -> tvm.IRModule:
     """Return the model as Relax; weights are mapped from ``folder``.
 
-    Raises ``ModelRefused`` naming every node whose operator has no conversion, or the one node
-    whose conversion failed and why.
+    Raises ``ModelRefused`` naming every node whose operator has no conversion, or else every node
+    whose conversion failed, and why.
     """
-    _refuse_unknown_operators(model.graph)
-    importer = _Importer(folder)
+    unsupported = unsupported_operators(model)
+    if unsupported:
+        raise refused(unsupported)
+    importer = _Importer(folder, Surveyor.of(model))
     opset = next((entry.version for entry in model.opset_import if not entry.domain), 13)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # renamed inputs: our own names stay in the signature
@@ -40,57 +44,82 @@ def import_model(model: onnx.ModelProto, folder: Path) -> tvm.IRModule:
     return provenance.rename(mod, provenance.attributed(mod["main"], importer.origin))
 
 
-def _refuse_unknown_operators(graph: onnx.GraphProto) -> None:
-    known = onnx_frontend._get_convert_map()
-    unknown = [
-        (index, node)
-        for index, node in enumerate(graph.node)
-        if node.op_type not in known or node.domain not in ("", "ai.onnx")
-    ]
-    if unknown:
-        nodes = [
-            {"node": node_name(index, node), "operator": node.op_type, "domain": node.domain}
-            for index, node in unknown
-        ]
-        listed = ", ".join(f"{entry['operator']} ({entry['node']})" for entry in nodes[:5])
-        more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
-        raise ModelRefused(
-            f"unsupported operators: {listed}{more}",
-            reason="unsupported-operator",
-            remedy="replace these nodes in the exporting program",
-            details={"nodes": nodes},
-        )
-
-
-def node_name(index: int, node: onnx.NodeProto) -> str:
-    """Return what a person would call a node: its name, or its operator and first output."""
-    return node.name or f"{node.op_type}#{index}:{node.output[0] if node.output else ''}"
+def unsupported_operators(model: onnx.ModelProto) -> tuple[Refusal, ...]:
+    """Return the nodes, however deep, whose operator has no conversion."""
+    known = {*onnx_frontend._get_convert_map(), *operators.CONVERTERS}
+    surveyor = Surveyor.of(model)
+    return tuple(
+        surveyor.refusal(placed, "unsupported-operator", "there is no conversion for it")
+        for placed in nodes(model.graph)
+        if placed.node.op_type not in known or placed.node.domain not in STANDARD_DOMAINS
+    )
 
 
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
     """The stock importer, but each node is told apart and weights are read from their file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, surveyor: Surveyor) -> None:
         super().__init__(shape_dict={}, dtype_dict="float32", keep_params_in_input=False)
         self._folder = folder
+        self._surveyor = surveyor
         self._position = 0
         self.origin: dict[relax.Var, Nodes] = {}
 
     def _construct_nodes(self, graph: onnx.GraphProto) -> None:
+        """Convert node by node, going on after a failure, so that all failures are told at once."""
+        refusals = []
         for position, node in enumerate(graph.node):
             self._position = position
+            if any(name and name not in self._nodes for name in node.input):
+                continue  # it follows from a node that failed and could not be stood in for
             single = onnx.GraphProto(node=[node])
             try:
                 super()._construct_nodes(single)
             except Exception as error:  # converters raise whatever Python and TVM raise
-                raise _unconvertible(position, node, error) from None
+                placed = Placed(node=node, name=node_name(position, node), path=())
+                why = " ".join(str(error).split())[:300]
+                refusals.append(self._surveyor.refusal(placed, "unconvertible-node", why))
+                self._stand_in(node)
+        if refusals:
+            raise refused(refusals)
+
+    def _check_for_unsupported_ops(self, graph: onnx.GraphProto) -> None:
+        """Do nothing: ``unsupported_operators`` also knows the conversions of our own."""
+
+    def _parse_graph_input(self, graph: onnx.GraphProto) -> None:
+        """Make the inputs parameters; the stock importer takes an extent of 0 for unknown."""
+        for value in graph.input:
+            tensor = value.type.tensor_type
+            shape = [dim.dim_value for dim in tensor.shape.dim]
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+            var = self._new_var(self._sanitize_name(value.name), shape, dtype)
+            self._nodes[value.name] = self._inputs[value.name] = var
+            self._num_input += 1
+
+    def _stand_in(self, node: onnx.NodeProto) -> None:
+        """Give a failed node's outputs values of their type, for the nodes after it to convert."""
+        for name in node.output:
+            kind = self._surveyor.types.get(name)
+            if name and kind is not None and is_static(kind):
+                shape = [dim.dim_value for dim in kind.tensor_type.shape.dim]
+                dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+                self._nodes[name] = self._new_var("failed", shape, dtype.name)
 
     def _convert_operator(
         self, op_name: str, inputs: list[relax.Expr], attrs: dict[str, Any], opset: int
     ) -> relax.Expr:
         """Convert as usual, then bind the result, so that its place in main tells its node."""
-        value = _clip(op_name, list(inputs))
-        if value is None:
+        node = Node(
+            operator=op_name,
+            builder=self.bb,
+            inputs=list(inputs),
+            attributes=attrs,
+            opset=opset,
+        )
+        value = operators.convert(node)
+        if value is not None:
+            value = self.bb.normalize(value)
+        else:
             value = super()._convert_operator(op_name, inputs, attrs, opset)
         if isinstance(value, relax.Tuple):
             return relax.Tuple([self._bound(field) for field in value.fields])
@@ -115,29 +144,3 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
             dtype=dtype.name,
         )
         return tensors.tensor(read_span(self._folder / entries["location"], span))
-
-
-def _clip(op_name: str, inputs: list[relax.Expr | None]) -> relax.Expr | None:
-    """Return Clip with constant bounds as one operator; the stock conversion is seven."""
-    if op_name != "Clip":
-        return None
-    bounds = [None if bound is None else tensors.value(bound) for bound in inputs[1:]]
-    if any(bound is None for bound in bounds) or len(bounds) != 2:
-        return None
-    low, high = (float(bound) for bound in bounds if bound is not None)
-    return relax.op.clip(inputs[0], low, high)
-
-
-def _unconvertible(position: int, node: onnx.NodeProto, error: Exception) -> ModelRefused:
-    return ModelRefused(
-        f"node {node_name(position, node)!r} ({node.op_type}) cannot be converted",
-        reason="unconvertible-node",
-        why=" ".join(str(error).split())[:300],
-        remedy="replace this node in the exporting program",
-        details={
-            "node": node_name(position, node),
-            "operator": node.op_type,
-            "inputs": list(node.input),
-            "outputs": list(node.output),
-        },
-    )

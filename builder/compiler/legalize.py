@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tvm
 from tvm import relax, te, tirx
+
+Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
 
 def legalize(mod: tvm.IRModule, _facts: object) -> tvm.IRModule:
@@ -30,4 +33,52 @@ def _clip(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(compute, call.args[0], primfunc_name_hint="clip")
 
 
-_OWN: dict[str, Callable[[relax.BlockBuilder, relax.Call], relax.Expr]] = {"relax.clip": _clip}
+def _extreme(name: str, combine: Callable[[Any, Any], Any], sign: int) -> Legalization:
+    """Return the largest or smallest of infinities too: TVM starts at the largest finite number."""
+
+    def legalization(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        axes = None if call.attrs.axis is None else [int(axis) for axis in call.attrs.axis]
+        keep = bool(call.attrs.keepdims)
+
+        def compute(data: te.Tensor) -> te.Tensor:
+            return _reduced(data, axes, keep, te.comm_reducer(combine, _start(sign)), name)
+
+        return builder.call_te(compute, call.args[0], primfunc_name_hint=name)
+
+    return legalization
+
+
+def _start(sign: int) -> Callable[[str], Any]:
+    def of(dtype: Any) -> Any:
+        if str(dtype).startswith("float"):
+            return tirx.const(sign * math.inf, dtype)
+        return tirx.max_value(dtype) if sign > 0 else tirx.min_value(dtype)
+
+    return of
+
+
+def _reduced(
+    data: te.Tensor, axes: Sequence[int] | None, keep: bool, reducer: Any, name: str
+) -> te.Tensor:
+    rank = len(data.shape)
+    reduced = set(range(rank)) if axes is None else {axis % rank for axis in axes}
+    steps = {axis: te.reduce_axis((0, data.shape[axis]), f"k{axis}") for axis in sorted(reduced)}
+    shape = [
+        1 if axis in reduced else data.shape[axis]
+        for axis in range(rank)
+        if keep or axis not in reduced
+    ]
+
+    def element(*at: Any) -> Any:
+        left = iter(at if not keep else [i for axis, i in enumerate(at) if axis not in reduced])
+        index = tuple(steps[axis] if axis in reduced else next(left) for axis in range(rank))
+        return reducer(data[index], axis=list(steps.values()))
+
+    return te.compute(shape, element, name=name)
+
+
+_OWN: dict[str, Legalization] = {
+    "relax.clip": _clip,
+    "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
+    "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
+}

@@ -54,6 +54,7 @@ class _Call:
     kernel: str
     nodes: provenance.Nodes
     tensors: tuple[Tensor, ...]
+    results: int
 
 
 def lower(
@@ -128,6 +129,7 @@ class _Program:
                 kernel=value.args[0].name_hint,
                 nodes=provenance.nodes_of(var) if var is not None else (),
                 tensors=_tensors((*operands, *results)),
+                results=len(results),
             )
         )
         return results if many else results[0]
@@ -198,6 +200,7 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
                 kernel=call.kernel,
                 nodes=tuple(program.node_names[node] for node in call.nodes),
                 views=tuple(map(view, call.tensors)),
+                results=call.results,
             )
             for call in program.calls
         ),

@@ -5,31 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
 import tvm
 
 from builder.compiler import codegen, importing, lowering, passes, render
+from builder.compiler.blame import blamed
+from builder.compiler.node_names import node_name
 from builder.compiler.plan import StaticPlan
 from builder.compiler.signature import read_signature
 from builder.compiler.weights import WeightsWriter
+from builder.errors import BoardwrightError
 from builder.model.target import Cpu, CpuVariant, Platform
 from builder.ports import Log
 from builder.templating import environment
 
 
 def compile_model(
-    prepared: Path, *, platform: Platform, cpu: Cpu, templates: Path, output: Path, log: Log
+    prepared: Path,
+    *,
+    platform: Platform,
+    cpu: Cpu,
+    templates: Path,
+    output: Path,
+    log: Log,
+    symbols: str = "",
 ) -> None:
-    """Fill ``output`` with the artifact that ``builder.steps.Compile`` describes."""
+    """Fill ``output`` with the artifact that ``builder.steps.Compile`` describes.
+
+    ``symbols`` starts the kernels' names, for models that are to stand in one program.
+    """
     signature = read_signature(prepared)
     model = importing.read_prepared(prepared)
-    names = [importing.node_name(i, node) for i, node in enumerate(model.graph.node)]
+    names = [node_name(i, node) for i, node in enumerate(model.graph.node)]
     cpus: tuple[Cpu | CpuVariant, ...] = (cpu, *cpu.variants)
     targets = tuple(codegen.llvm_target(platform, each) for each in cpus)
     facts = passes.Facts(platform=platform, cpu=cpu, targets=targets, log=log)
-    mod = passes.run(importing.import_model(model, prepared), facts)
+    mod = _optimised(model, prepared, facts)
     with WeightsWriter(output / "weights.bin") as weights:
         plan = lowering.lower(mod, signature, names, weights)
-    sets = [_kernel_set(each, number) for number, each in enumerate(cpus)]
+    sets = [_kernel_set(each, number, symbols) for number, each in enumerate(cpus)]
     _write_kernels(mod, plan, targets, sets, facts, output / "kernels")
     text = render.plan_c(plan, sets, environment(templates))
     (output / "plan.c").write_text(text, encoding="utf-8")
@@ -37,6 +51,20 @@ def compile_model(
     log(
         f"plan: {len(plan.calls)} calls, {plan.arena_bytes} B arena, {plan.weights_bytes} B weights"
     )
+
+
+def _optimised(model: onnx.ModelProto, prepared: Path, facts: passes.Facts) -> tvm.IRModule:
+    """Import and optimise; a failure of TVM's names the ONNX node that it cannot take."""
+
+    def optimised(part: onnx.ModelProto) -> tvm.IRModule:
+        return passes.run(importing.import_model(part, prepared), facts)
+
+    try:
+        return optimised(model)
+    except BoardwrightError:
+        raise
+    except Exception as error:  # TVM raises what it likes
+        raise blamed(error, model, optimised) from error
 
 
 def _write_kernels(
@@ -65,6 +93,6 @@ def _write_kernels(
     codegen.write_objects(objects)
 
 
-def _kernel_set(cpu: Cpu | CpuVariant, number: int) -> render.KernelSet:
-    prefix = f"v{number}_" if number else ""
+def _kernel_set(cpu: Cpu | CpuVariant, number: int, symbols: str) -> render.KernelSet:
+    prefix = f"{symbols}v{number}_" if number else symbols
     return render.KernelSet(mcpu=cpu.mcpu, features=cpu.features, prefix=prefix)

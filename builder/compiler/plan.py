@@ -75,11 +75,15 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelCall:
-    """One kernel applied to views, in argument order; ``nodes`` are the ONNX nodes it computes."""
+    """One kernel applied to views, in argument order; ``nodes`` are the ONNX nodes it computes.
+
+    The last ``results`` of the views are what it writes.
+    """
 
     kernel: str
     nodes: tuple[str, ...]
     views: tuple[View, ...]
+    results: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

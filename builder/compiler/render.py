@@ -38,6 +38,7 @@ def plan_c(plan: StaticPlan, cpus: Sequence[KernelSet], templates: Environment) 
             "nodes": "\n".join(_one_line(node) for node in call.nodes),
             "first": sum(len(earlier.views) for earlier in plan.calls[:position]),
             "views": [tables.view(view) for view in call.views],
+            "results": call.results,
         }
         for position, call in enumerate(plan.calls)
     ]
@@ -70,6 +71,7 @@ def plan_json(plan: StaticPlan) -> str:
                 "kernel": call.kernel,
                 "nodes": list(call.nodes),
                 "views": [_spelled(view) for view in call.views],
+                "results": call.results,
             }
             for call in plan.calls
         ],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+import tvm
 from tvm import tirx
 from tvm.tirx.op import register_intrin_lowering
 
@@ -49,7 +50,7 @@ _ERF_DOWN = (
 
 @cache
 def register() -> None:
-    """Make TVM's LLVM code generator use these for float32; other types keep their calls."""
+    """Make TVM's LLVM code generator use these for float32, and TVM's own for other types."""
     for name, lowering in (
         ("tirx.exp", exp),
         ("tirx.erf", erf),
@@ -59,15 +60,24 @@ def register() -> None:
         register_intrin_lowering(name, "llvm", f=lowering, level=_OVERRIDE)
 
 
-def _for_float32(lower: Callable[[Expr, str], Expr]) -> Callable[[Expr], Expr]:
+def _for_float32(name: str, lower: Callable[[Expr, str], Expr]) -> Callable[[Expr], Expr]:
+    stock = _stock(name)
+
     def lowering(call: Expr) -> Expr:
         dtype = str(call.ty.dtype)
         if not dtype.startswith("float32"):
-            return call
+            return stock(call) if stock else _bound(call.args[0], lambda x: lower(x, dtype))
         return _bound(call.args[0], lambda x: lower(x, dtype))
 
     lowering.__doc__ = lower.__doc__
     return lowering
+
+
+def _stock(name: str) -> Callable[[Expr], Expr] | None:
+    """Return how TVM itself lowers an intrinsic; None where it is no call (sigmoid)."""
+    operator = tvm.ir.Op.get(f"tirx.{name}")
+    lowerings = (operator.get_attr(f"{kind}.FLowerIntrinsic") for kind in ("llvm", "default"))
+    return next((one for one in lowerings if one is not None), None)
 
 
 def _bound(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
@@ -110,7 +120,8 @@ def _exp(x: Expr, dtype: str) -> Expr:
             lambda n: _bound(y - n * c(_LN2_HIGH) - n * c(_LN2_LOW), lambda r: of(n, r)),
         )
 
-    return _bound(_clamped(x, -87.3365447505531, 88.3762626647949, dtype), reduced)
+    # Below the least normal number the exponent's bits come out as 0: exp(-inf) is 0, not small.
+    return _bound(_clamped(x, -88.0, 88.3762626647949, dtype), reduced)
 
 
 def _erf(x: Expr, dtype: str) -> Expr:
@@ -137,5 +148,5 @@ def _tanh(x: Expr, dtype: str) -> Expr:
     return tirx.Select(tirx.abs(x) < tirx.const(0.02, dtype), near, whole)
 
 
-exp, erf = _for_float32(_exp), _for_float32(_erf)
-sigmoid, tanh = _for_float32(_sigmoid), _for_float32(_tanh)
+exp, erf = _for_float32("exp", _exp), _for_float32("erf", _erf)
+sigmoid, tanh = _for_float32("sigmoid", _sigmoid), _for_float32("tanh", _tanh)

@@ -16,6 +16,7 @@ from pathlib import Path
 from builder.effects.docker_container import Container, Ending, Frame, Limits, container
 from builder.effects.docker_images import Images
 from builder.effects.docker_pack import Entry, Folder, Text, folder_entries, source_entries
+from builder.effects.payload_ends import died
 from builder.effects.payload_events import (
     LineSplitter,
     LogLine,
@@ -36,6 +37,7 @@ from builder.wire import Job, dump_job
 
 PAYLOAD = (str(PYTHON), "-m", "builder.payload", str(WORK / "job.json"), "--watch-stdin")
 _TAIL_LINES = 30
+_SIGNALS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class DockerWorkshop:
         engine = self.images.engine
         with container(engine, image, self.command, limits=self.limits, cancel=cancel) as place:
             place.send(_luggage(step, inputs, sources))
-            _listen(place, log)
+            _listen(step, place, log)
             place.fetch("output", output)
 
     def _sweep_once(self) -> None:
@@ -101,8 +103,8 @@ def _luggage(
         yield from source_entries(source, f"sources/{name}")
 
 
-def _listen(place: Container, log: Log) -> None:
-    """Follow the payload to its end. Raises its failure, or ``BuildFailed`` for any other end."""
+def _listen(step: Step, place: Container, log: Log) -> None:
+    """Follow the payload to its end. Raises its failure, or ``died`` for any other end."""
     tail = deque[str](maxlen=_TAIL_LINES)
     is_done, failure = False, None
     with closing(place.run()) as frames:
@@ -117,10 +119,12 @@ def _listen(place: Container, log: Log) -> None:
                     is_done = True
     ending = place.ending()
     if failure or not is_done or ending.status:
-        raise _verdict(failure, ending, list(tail))
+        raise _verdict(step, failure, ending, list(tail))
 
 
-def _verdict(failure: BoardwrightError | None, ending: Ending, tail: list[str]) -> BoardwrightError:
+def _verdict(
+    step: Step, failure: BoardwrightError | None, ending: Ending, tail: list[str]
+) -> BoardwrightError:
     # A tool that the kernel killed makes the payload fail as well; the memory is the cause.
     if ending.out_of_memory and (failure is None or isinstance(failure, BuildFailed)):
         return BuildFailed(
@@ -130,13 +134,9 @@ def _verdict(failure: BoardwrightError | None, ending: Ending, tail: list[str]) 
             remedy="give the Docker engine more memory, or build with --toolchain local",
             details={"log": tail},
         )
-    return failure or BuildFailed(
-        f"the payload died with exit status {ending.status} and gave no reason",
-        reason="payload-died",
-        why=tail[-1] if tail else None,
-        remedy="run the build again; if it dies again, report it with the log",
-        details={"status": ending.status, "log": tail},
-    )
+    # A container reports a signal as 128 and its number.
+    status = ending.status if ending.status <= _SIGNALS else _SIGNALS - ending.status
+    return failure or died(step, status, tail)
 
 
 def _events(frames: Iterable[Frame]) -> Iterator[PayloadEvent]:

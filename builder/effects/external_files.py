@@ -48,7 +48,8 @@ def _status(model: Path, relative: PurePosixPath) -> os.stat_result:
         if not stat.S_ISDIR(_lstat(path, relative, model).st_mode):
             raise _outside(model, str(relative))
     status = _lstat(path / name, relative, model)
-    if not stat.S_ISREG(status.st_mode):
+    # A second name of a file may well be one outside the folder.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise _outside(model, str(relative))
     return status
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from builder.effects.onnx_wire import MAX_DEPTH, ends_early, is_too_deep
 from builder.errors import ModelRefused
 
 _LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
 _DECIMAL = re.compile(r"[0-9]{1,18}", re.ASCII)
-_VARINT, _LENGTH_DELIMITED = 0, 2
-_MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})  # of ModelProto in onnx.proto
+_MOST_ITEMS = 200_000
+"""Nodes, and tensors, of one model: the largest exports have some 20,000."""
 
 
 def external_references(model: Path) -> dict[str, int]:
     """Return how many bytes each external file must have at least, by its location in the model.
 
     Locations are as the model spells them: hostile, until somebody has looked. Raises
-    ``ModelRefused``: ``empty-file``, ``too-large``, ``truncated``, ``not-onnx``, ``no-graph``,
-    ``external-data-bounds``.
+    ``ModelRefused``: ``empty-file``, ``too-large``, ``too-deep``, ``too-many-nodes``,
+    ``truncated``, ``not-onnx``, ``no-graph``, ``external-data-bounds``.
     """
     _require_size(model)
     proto = _parsed(model)
@@ -29,6 +29,7 @@ def external_references(model: Path) -> dict[str, int]:
         raise _refused(model, "not-onnx", "this is not an ONNX model")
     if not proto.graph.output:
         raise _refused(model, "no-graph", "the model computes nothing: its graph has no outputs")
+    _require_few_items(proto, model)
     references: dict[str, int] = {}
     for tensor in _tensors(proto):
         if tensor.data_location == tensor.EXTERNAL:
@@ -61,30 +62,55 @@ def _parsed(model: Path) -> Any:
         raise
     except Exception as error:
         # protobuf has several ways of not liking a file, and which one depends on its back end.
-        if _ends_early(model):
+        if is_too_deep(model):
+            raise _refused(
+                model, "too-deep", f"the model has more than {MAX_DEPTH} graphs in each other"
+            ) from error
+        if ends_early(model):
             raise _refused(
                 model, "truncated", "the file ends early", remedy="copy or download it again"
             ) from error
         raise _refused(model, "not-onnx", "this is not an ONNX model") from error
 
 
+def _require_few_items(proto: Any, model: Path) -> None:
+    nodes = tensors = 0
+    for scope in _scopes(proto):
+        nodes += len(scope.node)
+        tensors += len(getattr(scope, "initializer", ()))
+        if max(nodes, tensors) > _MOST_ITEMS:
+            most = "nodes" if nodes > tensors else "weights"
+            raise _refused(model, "too-many-nodes", f"the model has more than {_MOST_ITEMS} {most}")
+
+
 def _tensors(proto: Any) -> Iterator[Any]:
     """Give every tensor there is: of graphs, nodes, functions and training, however deep."""
+    for scope in _scopes(proto):
+        if hasattr(scope, "initializer"):
+            yield from scope.initializer
+            yield from _dense(scope.sparse_initializer)
+        for attribute in _attributes(scope):
+            yield from (attribute.t, *attribute.tensors)
+            yield from _dense((attribute.sparse_tensor, *attribute.sparse_tensors))
+
+
+def _scopes(proto: Any) -> Iterator[Any]:
+    """Give every graph and function; each is given before anything in it is looked at."""
     waiting = [proto.graph, *proto.functions]
     for training in proto.training_info:
         waiting += [training.initialization, training.algorithm]
     while waiting:
         scope = waiting.pop()
-        if hasattr(scope, "initializer"):
-            yield from scope.initializer
-            yield from _dense(scope.sparse_initializer)
-        attributes = [attribute for node in scope.node for attribute in node.attribute]
-        for attribute in [*attributes, *getattr(scope, "attribute_proto", ())]:
-            yield from (attribute.t, *attribute.tensors)
-            yield from _dense((attribute.sparse_tensor, *attribute.sparse_tensors))
+        yield scope
+        for attribute in _attributes(scope):
             waiting += attribute.graphs
             if attribute.HasField("g"):
                 waiting.append(attribute.g)
+
+
+def _attributes(scope: Any) -> list[Any]:
+    own = [attribute for node in scope.node for attribute in node.attribute]
+    return [*own, *getattr(scope, "attribute_proto", ())]
 
 
 def _dense(sparse: Any) -> Iterator[Any]:
@@ -102,35 +128,6 @@ def _extent(tensor: Any, model: Path) -> tuple[str, int]:
             f"tensor {tensor.name!r} lies at offset {offset!r}, length {length!r} of its file",
         )
     return entries.get("location", ""), int(offset) + int(length)
-
-
-def _ends_early(model: Path) -> bool:
-    """Say whether the file is a ModelProto as far as it goes, by protobuf's wire format."""
-    size_bytes = model.stat().st_size
-    with model.open("rb") as file:
-        while (tag := _varint(file)) is not None:
-            if tag >> 3 not in _MODEL_FIELDS or tag & 7 not in (_VARINT, _LENGTH_DELIMITED):
-                return False
-            value = _varint(file)
-            if value is None:
-                return True
-            if tag & 7 == _LENGTH_DELIMITED:
-                if file.tell() + value > size_bytes:
-                    return True
-                file.seek(value, os.SEEK_CUR)
-    return False
-
-
-def _varint(file: BinaryIO) -> int | None:
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = file.read(1)
-        if not byte:
-            return None
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            break
-    return value
 
 
 def _refused(model: Path, reason: str, what: str, remedy: str | None = None) -> ModelRefused:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from builder.effects.durable import refusals, remove_tree
 from builder.effects.eviction import ZIG
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder
+from builder.effects.payload_ends import died
 from builder.effects.payload_events import (
     LogLine,
     PayloadDone,
@@ -27,7 +27,7 @@ from builder.errors import BoardwrightError, BuildFailed, Interrupted
 from builder.model.source import Source
 from builder.package_files import package_root
 from builder.ports import Log
-from builder.steps import Prepare, Step
+from builder.steps import Step
 from builder.wire import Job, dump_job
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LD_LIBRARY_PATH")
@@ -68,8 +68,8 @@ class LocalWorkshop:
     ) -> None:
         """Fill ``output`` as ``builder.ports.Workshop`` says; empty it again on any failure.
 
-        A payload that ends without a word raises ``BuildFailed`` ``payload-died``, with the last
-        lines it wrote in ``details["log"]``.
+        A payload that ends without a word raises ``payload_ends.died``, with the last lines it
+        wrote in ``details["log"]``.
         """
         try:
             with self._scratch() as scratch:
@@ -97,7 +97,7 @@ class LocalWorkshop:
         if heard.failure is not None:
             raise heard.failure
         if status or not heard.done:
-            raise _died(job.step, status, heard.tail)
+            raise died(job.step, status, heard.tail)
 
     def _scratch(self) -> AbstractContextManager[Path]:
         with self._refusals():
@@ -171,34 +171,6 @@ def _cleaned(environ: Mapping[str, str]) -> dict[str, str]:
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         remove_tree(path)
-
-
-def _died(step: Step, status: int, tail: Iterable[str]) -> BuildFailed:
-    lines = list(tail)
-    how = f"died of {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
-    return BuildFailed(
-        f"the {type(step).__name__} process {how} and gave no reason",
-        reason="payload-died",
-        why=lines[-1] if lines else None,
-        state="nothing was kept of this step",
-        remedy=_remedy(step, -status),
-        details={"status": status, "log": lines},
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _remedy(step: Step, number: int) -> str:
-    if number == signal.SIGKILL:
-        return "the system may have run out of memory: try fewer at once with --jobs 1"
-    if number == signal.SIGSEGV and isinstance(step, Prepare):
-        return "the model may be what crashes ONNX Runtime: try to load it there by itself"
-    return "see the lines above, and run the same command again"
 
 
 def _interrupted() -> Interrupted:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -63,7 +64,7 @@ def thaw(kind: Any, content: Any) -> Any:
     ``KeyError`` for content of another shape.
     """
     if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
+        hints = _hints(kind)  # type: ignore[arg-type]
         return kind(**{name: thaw(hint, content[name]) for name, hint in hints.items()})  # type: ignore[operator]
     inner = get_args(kind)
     if get_origin(kind) is tuple:
@@ -72,6 +73,11 @@ def thaw(kind: Any, content: Any) -> Any:
     if isinstance(kind, UnionType):
         return None if content is None else thaw(inner[0], content)
     return content
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)  # which compiles each annotation anew
 
 
 def _fields(value: Any) -> dict[str, Any]:

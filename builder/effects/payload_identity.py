@@ -23,6 +23,8 @@ PAYLOAD_SOURCES = (
     "steps.py",
     "templating.py",
     "toolchain/__init__.py",
+    "toolchain/bionic.py",
+    "toolchain/ndk.py",
     "toolchain/zig.py",
     "wire.py",
 )

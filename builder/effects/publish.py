@@ -68,7 +68,7 @@ class Publisher:
             return None
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
-        """Put the artifact of an ``Assemble`` and its receipt in place; return that folder."""
+        """Put the artifact that holds a bundle and its receipt in place; return that folder."""
         place = self._place(receipt.model, receipt.target)
         with self._refusals(), self._replacing(place) as fresh:
             files = tuple(
@@ -80,11 +80,16 @@ class Publisher:
             write_synced(fresh / _RECEIPT, _dump(receipt, files))
         return place
 
-    def publish_failure(self, receipt: Receipt) -> Path:
-        """Put the receipt of a failed target in the place of whatever was there."""
+    def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
+        """Put the receipt of a failed target in the place of whatever was there.
+
+        The files of the folder ``evidence`` lie beside it then, in ``bisect/``.
+        """
         place = self._place(receipt.model, receipt.target)
         try:
             with self._refusals(), self._replacing(place) as fresh:
+                for path, source in regular_files(evidence) if evidence else ():
+                    self._copied(source, fresh, f"bisect/{path}", place)
                 write_synced(fresh / _RECEIPT, _dump(receipt, ()))
         except BuildFailed:
             # Where not even that can be written, what is no longer true can still go.

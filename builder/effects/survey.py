@@ -59,6 +59,20 @@ def survey_npz(path: Path, memo: DigestMemo) -> Source:
         raise _unreadable(error, path, kind="inputs") from error
 
 
+def survey_dump(folder: Path, memo: DigestMemo) -> Source:
+    """Return what ``bin/run --dump`` wrote into ``folder``: its list first, then every tensor.
+
+    Raises ``UsageError``: ``no-such-dump``, ``unreadable-dump``.
+    """
+    listed = _existing(folder / "dump.json", kind="dump")
+    try:
+        tensors = sorted(p.name for p in listed.parent.glob("*.npy") if not p.is_symlink())
+        files = tuple(_digest(listed.parent, name, memo) for name in (listed.name, *tensors))
+    except OSError as error:
+        raise _unreadable(error, folder, kind="dump") from error
+    return Source(root=listed.parent, files=files)
+
+
 def unchanged(source: Source, memo: DigestMemo) -> bool:
     """Say whether every file of ``source`` still has the bytes that were surveyed."""
     try:

@@ -35,11 +35,14 @@ class Publisher(Protocol):
         ...
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
-        """Put the artifact of an ``Assemble`` and its receipt in place; return that folder."""
+        """Put the artifact that holds a bundle and its receipt in place; return that folder."""
         ...
 
-    def publish_failure(self, receipt: Receipt) -> Path:
-        """Put the receipt of a failed target in the place of whatever was there."""
+    def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
+        """Put the receipt of a failed target in the place of whatever was there.
+
+        The files of the folder ``evidence`` lie beside it then, in ``bisect/``.
+        """
         ...
 
     def update_receipt(self, receipt: Receipt) -> None:
@@ -163,8 +166,9 @@ class _Build:
             artifacts[key] = result
         verification = goals.read_verification(goal, artifacts)
         if verification.ok is False:
-            wrong = goals.wrong_numbers(goal.target.name, verification)
-            self._give_up(goal, wrong, verification)
+            evidence = goals.evidence(goal, artifacts)
+            wrong = goals.wrong_numbers(goal.target.name, verification, evidence)
+            self._give_up(goal, wrong, verification, evidence)
         else:
             self._publish(goal, artifacts[goal.assemble.key], verification)
 
@@ -187,11 +191,17 @@ class _Build:
         else:
             self._conclude(goal, receipt)
 
-    def _give_up(self, goal: Goal, error: BoardwrightError, verification: Verification) -> None:
+    def _give_up(
+        self,
+        goal: Goal,
+        error: BoardwrightError,
+        verification: Verification,
+        evidence: Path | None = None,
+    ) -> None:
         receipt = goals.failure(
             self.plan, goal, error, verification=verification, seconds=self._seconds()
         )
-        self._note(self.world.publisher.publish_failure, receipt)
+        self._note(lambda note: self.world.publisher.publish_failure(note, evidence), receipt)
         self._conclude(goal, receipt)
 
     def _note(self, write: Callable[[Receipt], object], receipt: Receipt) -> None:
@@ -208,7 +218,8 @@ class _Build:
 
 
 def _own_keys(goal: Goal) -> tuple[str, ...]:
-    return (goal.assemble.key,) if goal.verify is None else (goal.assemble.key, goal.verify.key)
+    keys = (goal.assemble.key, goal.key)
+    return keys if keys[0] != keys[1] else keys[:1]
 
 
 def _one_at_a_time(emit: Emit) -> Emit:

@@ -15,26 +15,48 @@ from builder.planning import Goal, Plan
 
 
 def read_verification(goal: Goal, artifacts: Mapping[str, Path]) -> Verification:
-    """Return what the goal's ``Verify`` found; ``artifacts`` are by step key."""
+    """Return what the goal's verification found; ``artifacts`` are by step key."""
     if goal.verify is None:
         return NOT_VERIFIED
     return verification_from_json(_json(artifacts[goal.verify.key], "verification.json"))
 
 
-def wrong_numbers(target: str, verification: Verification) -> IntegrityError:
-    """Return the failure that names the output farthest from ONNX Runtime's."""
+def evidence(goal: Goal, artifacts: Mapping[str, Path]) -> Path | None:
+    """Return the folder that tells which node went wrong, where verification left one."""
+    if goal.verify is None:
+        return None
+    folder = artifacts[goal.verify.key] / "bisect"
+    return folder if (folder / "bisection.json").is_file() else None
+
+
+def wrong_numbers(target: str, verification: Verification, evidence: Path | None) -> IntegrityError:
+    """Return the failure that names the output farthest from ONNX Runtime's, and the node."""
     wrong = [output for output in verification.outputs if not output.ok]
     # A NaN compares as neither more nor less: it is worse than any number.
     worst = max(wrong, key=lambda o: (o.max_abs_error != o.max_abs_error, o.max_abs_error))
+    found = _json(evidence, "bisection.json") if evidence else None
     return IntegrityError(
         f"output {worst.name!r} is wrong by {worst.max_abs_error:.3g} on {target}",
         reason="verify-failed",
         where=worst.name,
-        why=f"{len(wrong)} of {len(verification.outputs)} outputs differ from ONNX Runtime's",
-        state="no bundle was published",
+        why=f"{len(wrong)} of {len(verification.outputs)} outputs differ from ONNX Runtime's"
+        + (f"; {_blame(found)}" if found else ""),
+        state="no bundle was published" + ("; see bisect/ beside its receipt" if found else ""),
         remedy="see whether another target has it too: boardwright build --target x86_64-linux",
-        details={"wrong_outputs": [output.name for output in wrong]},
+        details={"wrong_outputs": [output.name for output in wrong], "bisection": found},
     )
+
+
+def _blame(found: Mapping[str, Any]) -> str:
+    """Return what a bisection found in a few words."""
+    match found["cause"]:
+        case "node":
+            return f"the first wrong node is {found['node']!r} ({found['operator']})"
+        case "accumulation":
+            return f"errors add up; they first show at node {found['node']!r} ({found['operator']})"
+        case "preparation":
+            return "the model was changed while it was prepared"
+    return "every value between the nodes that could be compared is right"
 
 
 def success(

@@ -13,7 +13,7 @@ from builder.model.event import Event, Failed, Hit, Logged, Ran, Started, StepRe
 from builder.model.source import Source
 from builder.model.toolchain import Toolchain
 from builder.ports import Clock, Store, Workshop
-from builder.steps import Prepare, Step
+from builder.steps import Bisect, Prepare, Step
 
 Emit = Callable[[Event], None]
 Workshops = Callable[[Toolchain], Workshop]
@@ -123,9 +123,13 @@ def disk_failure(error: OSError) -> BuildFailed:
 
 
 def _sources(step: Step) -> dict[str, Source]:
+    if isinstance(step, Bisect):
+        return {"dump": step.dump}
     if not isinstance(step, Prepare):
         return {}
-    sources = {"model": step.source}
-    if step.check_inputs is not None:
-        sources["check_inputs"] = step.check_inputs
-    return sources
+    sources = {
+        "model": step.source,
+        "frozen_inputs": step.frozen_inputs,
+        "check_inputs": step.check_inputs,
+    }
+    return {name: source for name, source in sources.items() if source is not None}

@@ -44,20 +44,24 @@ def is_abstract(root: MappingNode) -> bool:
     return isinstance(node, ScalarNode) and node.value is True
 
 
-def resolve(files: Mapping[str, TargetText], name: str) -> MappingNode:
-    """Return the tree of ``name`` with everything it inherits; only its ancestors are parsed.
+def lineage(files: Mapping[str, TargetText], name: str) -> tuple[str, ...]:
+    """Return ``name`` and its ancestors, the nearest first; only these are parsed.
 
-    Mappings merge key by key, everything else replaces. Raises ``UsageError``: ``unknown-parent``,
-    ``extends-cycle``, ``wrong-type``, and what ``positions.parse`` raises.
+    Raises ``UsageError``: ``unknown-parent``, ``extends-cycle``, ``wrong-type``, and what
+    ``positions.parse`` raises.
     """
-    merged = files[name].tree()
-    lineage, child_root = [name], merged
-    while (extends := _extends(child_root)) is not None:
-        parent = _parent(extends, lineage, files)
-        lineage.append(parent)
-        child_root = files[parent].tree()
-        merged = merge(_without_own_keys(child_root), merged)
-    return merged
+    return tuple(ancestor for ancestor, _ in _ancestry(files, name))
+
+
+def resolve(files: Mapping[str, TargetText], name: str) -> MappingNode:
+    """Return the tree of ``name`` with everything it inherits.
+
+    Mappings merge key by key, everything else replaces. Raises as ``lineage`` does.
+    """
+    own, *bases = (root for _, root in _ancestry(files, name))
+    for base in bases:
+        own = merge(_without_own_keys(base), own)
+    return own
 
 
 def merge(base: MappingNode, over: MappingNode) -> MappingNode:
@@ -72,6 +76,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return the question that a misspelled ``word`` raises, or None where nothing is close."""
     close = get_close_matches(word, list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else None
+
+
+def _ancestry(files: Mapping[str, TargetText], name: str) -> tuple[tuple[str, MappingNode], ...]:
+    found = {name: files[name].tree()}
+    while (extends := _extends(found[name])) is not None:
+        name = _parent(extends, list(found), files)
+        found[name] = files[name].tree()
+    return tuple(found.items())
 
 
 def _merge_entry(base: Entry | None, over: Entry) -> Entry:

@@ -64,10 +64,14 @@ def text(pattern: str, about: str) -> Any:
 class LibcSection(Section):
     """The C library on the board."""
 
-    family: Literal["glibc", "musl"]
-    floor: Annotated[str, text(FLOOR, "The oldest glibc to support; musl has none.")] | None = (
+    family: Literal["glibc", "musl", "bionic"]
+    floor: Annotated[str, text(FLOOR, "The oldest glibc to support; others have none.")] | None = (
         Field(default=None, validate_default=True)
     )
+    api: (
+        Annotated[int, Field(ge=24, le=99, description="The oldest Android API level to support.")]
+        | None
+    ) = Field(default=None, validate_default=True)
 
     @field_validator("floor", mode="after")
     @classmethod
@@ -77,7 +81,19 @@ class LibcSection(Section):
             raise PydanticCustomError("missing-floor", 'glibc needs a floor, such as "2.17"')
         if family == "musl" and floor is not None:
             raise PydanticCustomError("musl-floor", "musl has no floor: it is linked in whole")
+        if family == "bionic" and floor is not None:
+            raise PydanticCustomError("bionic-floor", "bionic has no floor but an API level: api")
         return floor
+
+    @field_validator("api", mode="after")
+    @classmethod
+    def _only_bionic_has_an_api_level(cls, api: int | None, info: ValidationInfo) -> int | None:
+        family = info.data.get("family")
+        if family == "bionic" and api is None:
+            raise PydanticCustomError("missing-api", "bionic needs an API level, such as 24")
+        if family in ("glibc", "musl") and api is not None:
+            raise PydanticCustomError("api-not-bionic", "only bionic has API levels")
+        return api
 
 
 class VariantSection(Section):
@@ -111,6 +127,10 @@ class ToolchainSection(Section):
 
     image: Annotated[str, text(IMAGE, "The base image, by digest or by local name.")]
     packages: list[Annotated[str, text(PACKAGE, "A Debian package to add.")]]
+    ndk: Annotated[
+        Literal["auto", "never"],
+        Field(description="Whether the NDK of ANDROID_NDK_HOME links, where a build is local."),
+    ] = "never"
 
 
 class EmulatorSection(Section):
@@ -154,6 +174,10 @@ class TargetFile(Section):
     emulator: EmulatorSection | None = Field(default=None, validate_default=True)
     device: DeviceSection
     bench: BenchSection
+    packs: Annotated[
+        list[Annotated[str, text(NAME, "A target for Android.")]],
+        Field(max_length=8, description="The targets to pack into one AAR, one an architecture."),
+    ] = []
 
     @field_validator("name", mode="after")
     @classmethod
@@ -178,9 +202,9 @@ class TargetFile(Section):
             )
         return emulator
 
-    def to_target(self) -> Target:
+    def to_target(self, packs: tuple[Target, ...] = ()) -> Target:
         """Return the noun the rest of the program speaks in."""
-        libc = Libc(family=self.libc.family, floor=self.libc.floor)
+        libc = Libc(family=self.libc.family, floor=self.libc.floor, api=self.libc.api)
         return Target(
             name=self.name,
             description=self.description,
@@ -201,7 +225,9 @@ class TargetFile(Section):
             ),
             weights=self.weights,
             toolchain=ToolchainSpec(
-                image=self.toolchain.image, packages=tuple(self.toolchain.packages)
+                image=self.toolchain.image,
+                packages=tuple(self.toolchain.packages),
+                ndk=self.toolchain.ndk,
             ),
             emulator=Emulator(**self.emulator.model_dump()) if self.emulator else None,
             device=DeviceTraits(machines=tuple(self.device.machines), run_dir=self.device.run_dir),
@@ -210,6 +236,7 @@ class TargetFile(Section):
                 warmup=self.bench.warmup,
                 min_runs=self.bench.min_runs,
             ),
+            packs=packs,
         )
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from builder.model.binding import Binding
 from builder.model.device import Device
-
-Shapes = tuple[tuple[str, tuple[int, ...]], ...]
-"""Extents by input name, for the inputs whose shape the model leaves open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """The whole of a ``boardwright.yaml``.
 
-    ``model``, ``out`` and ``inputs`` are paths as written, relative to the file's own folder.
-    ``targets`` are names or globs. ``name`` is what bundles are called, None: what the model is.
+    ``model``, ``frozen_file``, ``out`` and ``inputs`` are paths as written, relative to the file's
+    own folder. ``targets`` are names or globs. ``name`` is what bundles are called, None: what the
+    model is.
     """
 
     model: str
     name: str | None
-    shapes: Shapes
+    binding: Binding
+    frozen_file: str | None
     targets: tuple[str, ...]
     out: str
     inputs: str | None

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 Arch = Literal["x86_64", "aarch64", "armv7"]
+ANDROID_ABIS: dict[Arch, str] = {
+    "aarch64": "arm64-v8a",
+    "armv7": "armeabi-v7a",
+    "x86_64": "x86_64",
+}
+"""Android's names of the architectures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Libc:
-    """The C library on the board. ``floor`` is the oldest glibc to support (``2.27``)."""
+    """The C library on the board: the oldest glibc (``2.27``) or Android API level to support."""
 
-    family: Literal["glibc", "musl"]
+    family: Literal["glibc", "musl", "bionic"]
     floor: str | None
+    api: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +59,14 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolchainSpec:
-    """The image to build in: its base by digest or local name, and Debian packages to add."""
+    """The image to build in: its base by digest or local name, and Debian packages to add.
+
+    ``ndk`` says whether an Android NDK that is at hand links what runs against bionic.
+    """
 
     image: str
     packages: tuple[str, ...]
+    ndk: Literal["auto", "never"] = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +97,11 @@ class BenchDefaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One board of the matrix: the whole of a ``targets/*.yaml`` file after ``extends``."""
+    """One board of the matrix: the whole of a ``targets/*.yaml`` file after ``extends``.
+
+    With ``packs`` it is several boards of Android in one archive for apps (AAR), and what it says
+    of a platform and a CPU is that of the one board among them that it extends.
+    """
 
     name: str
     description: str
@@ -97,3 +112,4 @@ class Target:
     emulator: Emulator | None  # None where the build machine runs the code itself
     device: DeviceTraits
     bench: BenchDefaults
+    packs: tuple[Target, ...] = ()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
 from typing import assert_never
 
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
+from builder.model.source import Source
 from builder.package_files import templates_root
+from builder.payload.limits import allow_run, confine, limits
 from builder.payload.protocol import Speaker, die_with_parent
 from builder.ports import Log
-from builder.steps import Assemble, BuildRuntime, Compile, Prepare, Verify
+from builder.steps import Assemble, Bisect, BuildRuntime, Compile, Inspect, Package, Prepare, Verify
 from builder.wire import Job, load_job
 
 
@@ -21,7 +24,9 @@ def main(argv: list[str]) -> int:
     if "--watch-stdin" in argv:
         die_with_parent()
     try:
-        perform(load_job(Path(argv[1]).read_text(encoding="utf-8")), speaker.log)
+        job = load_job(Path(argv[1]).read_text(encoding="utf-8"))
+        confine(limits(job, os.cpu_count() or 1))
+        perform(job, speaker.log)
     except BoardwrightError as failure:
         speaker.failed(failure)
         return failure.exit_code
@@ -61,12 +66,18 @@ def perform(job: Job, log: Log) -> None:
 
             prepare(
                 job.sources["model"] / step.source.files[0].path,
-                shapes=dict(step.shapes),
-                given=_check_inputs(job, step),
+                binding=step.binding,
+                frozen=_file_of(job, "frozen_inputs", step.frozen_inputs),
+                given=_file_of(job, "check_inputs", step.check_inputs),
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                allow_run=allow_run,
             )
+        case Inspect():
+            from builder.compiler.inspecting import inspect_model
+
+            inspect_model(job.inputs["prepared"], output=job.output, log=log)
         case Compile():
             from builder.compiler.pipeline import compile_model
 
@@ -107,14 +118,29 @@ def perform(job: Job, log: Log) -> None:
                 output=job.output,
                 log=log,
             )
+        case Bisect():
+            from builder.payload.bisect import bisect
+
+            bisect(job.inputs["prepared"], job.sources["dump"], output=job.output, log=log)
+        case Package():
+            from builder.payload.package import package
+            from builder.payload.tools import Zig
+
+            package(
+                step,
+                inputs=job.inputs,
+                templates=templates_root(),
+                output=job.output,
+                scratch=job.scratch,
+                zig=Zig(cache=job.zig_cache, log=log),
+                log=log,
+            )
         case _:
             assert_never(step)
 
 
-def _check_inputs(job: Job, step: Prepare) -> Path | None:
-    if step.check_inputs is None:
-        return None
-    return job.sources["check_inputs"] / step.check_inputs.files[0].path
+def _file_of(job: Job, name: str, source: Source | None) -> Path | None:
+    return None if source is None else job.sources[name] / source.files[0].path
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ import ziglang
 from builder.errors import BuildFailed
 from builder.ports import Log
 from builder.toolchain.zig import Argv
+
+_ZIG = Path(ziglang.__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +28,55 @@ class Zig:
 
     def run(self, argv: Argv, *, cwd: Path | None = None) -> None:
         """Run one zig command. Raises ``BuildFailed`` with the tool's own first error line."""
-        program = str(Path(ziglang.__file__).parent / "zig")
-        environment = {
-            **os.environ,
-            "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
-            "ZIG_LOCAL_CACHE_DIR": str(self.cache),
-        }
-        done = subprocess.run(
-            (program, *argv), env=environment, cwd=cwd, capture_output=True, text=True, check=False
-        )
-        for line in done.stderr.splitlines():
-            self.log(line)
-        if done.returncode:
-            raise BuildFailed(
-                f"zig {argv[0]} failed ({done.returncode})",
-                reason="toolchain-failed",
-                where=_subject(argv),
-                why=_first_error(done.stderr),
-            )
+        caches = {"ZIG_GLOBAL_CACHE_DIR": str(self.cache), "ZIG_LOCAL_CACHE_DIR": str(self.cache)}
+        command = (str(_ZIG / "zig"), *argv)
+        run_compiler(f"zig {argv[0]}", command, log=self.log, variables=caches, cwd=cwd)
 
     def run_all(self, commands: Sequence[Argv]) -> None:
         """Run independent commands side by side, as many as there are cores."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(self.run, commands))
 
+    @property
+    def compiler_rt(self) -> Path:
+        """Where zig keeps the source of the functions that compilers call on their own."""
+        return _ZIG / "lib" / "compiler_rt.zig"
 
-def _subject(argv: Argv) -> str:
-    return Path(argv[argv.index("-o") + 1]).name if "-o" in argv else argv[-1]
+
+def run_compiler(
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Log,
+    variables: Mapping[str, str],
+    cwd: Path | None = None,
+) -> None:
+    """Run a compiler or linker with ``variables`` added to the environment.
+
+    Raises ``BuildFailed`` with the tool's own first error line.
+    """
+    done = subprocess.run(
+        command,
+        env={**os.environ, **variables},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    for line in done.stderr.splitlines():
+        log(line)
+    if done.returncode:
+        raise BuildFailed(
+            f"{name} failed ({done.returncode})",
+            reason="toolchain-failed",
+            where=_subject(command),
+            why=_first_error(done.stderr),
+        )
+
+
+def _subject(command: Sequence[str]) -> str:
+    return Path(command[command.index("-o") + 1]).name if "-o" in command else command[-1]
 
 
 def _first_error(stderr: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,11 +57,30 @@ def verify(step: Verify, *, prepared: Path, assembled: Path, output: Path, log: 
         max_abs_error=max((entry.max_abs_error for entry in outputs), default=0.0),
         outputs=outputs,
     )
+    if not verdict:
+        _find_the_node(step, bundle, prepared, output, log)
     for path in computed.iterdir():
         path.unlink()
     computed.rmdir()
     text = json.dumps(dataclasses.asdict(result), indent=1) + "\n"
     (output / "verification.json").write_text(text, encoding="utf-8")
+
+
+def _find_the_node(step: Verify, bundle: Path, prepared: Path, output: Path, log: Log) -> None:
+    """Leave in ``output/bisect`` what a bisection finds, if it finds anything."""
+    from builder.payload.bisect import bisect  # ONNX Runtime, which a right bundle does not need
+
+    dump, found = output / "dump", output / "bisect"
+    try:
+        run_program(
+            (*_prefix(step), str(bundle / "bin" / "run"), "--dump", str(dump)), timeout_s=TIMEOUT_S
+        )
+        found.mkdir()
+        bisect(prepared, dump, output=found, log=log)
+    except Exception as error:  # the verdict stands without its cause
+        log(f"no bisection: {error}")
+    finally:
+        shutil.rmtree(dump, ignore_errors=True)
 
 
 def _prefix(step: Verify) -> tuple[str, ...]:

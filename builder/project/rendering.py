@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from builder.matrix.scalars import resolve
-from builder.model.device import Device
-from builder.model.project import Project, Shapes
+from builder.model.binding import Binding, Shapes
+from builder.model.device import DEFAULT_KEEP, Device
+from builder.model.project import Project
 
 OpenShapes = Mapping[str, Sequence[int | str]]
 """Inputs whose extents are not all known, by name: ``{"images": ("batch", 3, 224, 224)}``."""
@@ -29,7 +30,19 @@ def render(project: Project, *, open_shapes: OpenShapes | None = None) -> str:
         ("What bundles are called.", *_field("name", project.name, "my-model")),
         (
             "Extents of the inputs whose shape the model leaves open.",
-            *_shapes(project.shapes, open_shapes or {}),
+            *_shapes(project.binding.shapes, open_shapes or {}),
+        ),
+        (
+            "Extents of dimensions by the names that the model gives them.",
+            *_dims(project.binding),
+        ),
+        (
+            "Inputs that always have one value: they become constants.",
+            *_frozen(project.binding),
+        ),
+        (
+            "The same from an .npz, relative to this file.",
+            *_field("freeze_file", project.frozen_file, "constants.npz"),
         ),
         (
             "Boards to build for; `boardwright targets list` shows all, and globs work: jetson-*",
@@ -41,11 +54,16 @@ def render(project: Project, *, open_shapes: OpenShapes | None = None) -> str:
             *_field("inputs", project.inputs, "check.npz"),
         ),
         (
-            "Boards within reach of SSH. Without root, bundles are put where the target says.",
+            "Boards within reach. Without root, bundles are put where the target says.",
             *_devices(project.devices),
         ),
     )
     return "\n".join(_lines(about, body) for about, *body in sections)
+
+
+def quoted(value: str) -> str:
+    """Return a YAML scalar in double quotes, in printable characters, that is read as ``value``."""
+    return f'"{"".join(map(_escaped, value))}"'
 
 
 def _lines(about: str, body: Iterable[str]) -> str:
@@ -62,6 +80,23 @@ def _shapes(shapes: Shapes, open_shapes: OpenShapes) -> tuple[str, ...]:
     if known:
         return ("shapes:", *known, *wanted)
     return ("# shapes:", *(wanted or (f"# {_shape('input', (1, 3, 224, 224))}",)))
+
+
+def _dims(binding: Binding) -> tuple[str, ...]:
+    if not binding.dims:
+        return ("# dims:", "#   batch: 1")
+    return ("dims:", *(f"  {_text(name)}: {extent}" for name, extent in binding.dims))
+
+
+def _frozen(binding: Binding) -> tuple[str, ...]:
+    if not binding.frozen:
+        return ("# freeze:", "#   sr: 16000")
+    return ("freeze:", *(f"  {_text(name)}: {_literal(value)}" for name, value in binding.frozen))
+
+
+def _literal(value: str) -> str:
+    # Lists, NaN and very large numbers are read back from text as on the command line.
+    return _text(value) if isinstance(resolve(value), str) else value
 
 
 def _shape(name: str, shape: Sequence[int | str]) -> str:
@@ -85,6 +120,7 @@ def _device(device: Device) -> tuple[str, ...]:
     optional = (
         *((f"root: {_text(device.root)}",) if device.root is not None else ()),
         *((f"tags: [{', '.join(map(_text, device.tags))}]",) if device.tags else ()),
+        *((f"keep: {device.keep}",) if device.keep != DEFAULT_KEEP else ()),
     )
     lines = (f"target: {_text(device.target)}", f"host: {_text(device.host)}", *optional)
     return (f"  - name: {_text(device.name)}", *(f"    {line}" for line in lines))
@@ -93,7 +129,7 @@ def _device(device: Device) -> tuple[str, ...]:
 def _text(value: str) -> str:
     if _BARE.fullmatch(value) and isinstance(resolve(value), str):
         return value
-    return f'"{"".join(map(_escaped, value))}"'
+    return quoted(value)
 
 
 def _escaped(character: str) -> str:

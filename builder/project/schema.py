@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from builder.matrix.schema import BOARD_PATH, MEANINGS, NAME, Section, text
-from builder.model.device import Device
+from builder.model.binding import Binding
+from builder.model.device import DEFAULT_KEEP, Device
 from builder.model.project import Project
+from builder.project.literals import literal_text
 from builder.project.shapes import MAX_EXTENT
 
 BUNDLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -29,6 +32,16 @@ Extent = Annotated[int, Field(ge=1, le=MAX_EXTENT)]
 Shape = Annotated[list[Extent], Field(min_length=1, max_length=32)]
 
 
+def _literal(value: Any) -> str:
+    try:
+        return literal_text(value)
+    except ValueError as error:
+        raise PydanticCustomError("bad-freeze", "{why}", {"why": str(error)}) from None
+
+
+Literal = Annotated[str, BeforeValidator(_literal)]
+
+
 class DeviceSection(Section):
     """A board one can reach."""
 
@@ -39,6 +52,32 @@ class DeviceSection(Section):
     tags: list[Annotated[str, text(NAME, "A word to select devices by.")]] = Field(
         default_factory=list
     )
+    keep: Annotated[int, Field(ge=1, le=100, description="Releases that stay on it.")] = (
+        DEFAULT_KEEP
+    )
+
+
+def _each_name_once(devices: list[DeviceSection]) -> list[DeviceSection]:
+    counts = Counter(device.name for device in devices)
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice:
+        raise PydanticCustomError(
+            "duplicate-device", "two devices are called {name}", {"name": repr(twice)}
+        )
+    return devices
+
+
+DeviceSections = Annotated[list[DeviceSection], AfterValidator(_each_name_once)]
+
+
+class DevicesFile(Section):
+    """The user's own boards, for all projects."""
+
+    devices: DeviceSections
+
+    def to_devices(self) -> tuple[Device, ...]:
+        """Return the nouns the rest of the program speaks in."""
+        return tuple(map(_device, self.devices))
 
 
 class ProjectFile(Section):
@@ -47,34 +86,33 @@ class ProjectFile(Section):
     model: Annotated[str, text(PATH, "The ONNX model, relative to this file.")]
     name: Annotated[str, text(BUNDLE_NAME, "What bundles are called.")] | None = None
     shapes: dict[str, Shape] = Field(default_factory=dict)
+    dims: dict[str, Extent] = Field(default_factory=dict)
+    freeze: dict[str, Literal] = Field(default_factory=dict)
+    freeze_file: Annotated[str, text(PATH, "An .npz with values to freeze inputs to.")] | None = (
+        None
+    )
     targets: list[Annotated[str, text(TARGET_PATTERN, "A target or a glob.")]] = Field(
         default_factory=list
     )
     out: Annotated[str, text(PATH, "Where bundles go, relative to this file.")] = "dist"
     inputs: Annotated[str, text(PATH, "An .npz with inputs for the check.")] | None = None
-    devices: list[DeviceSection] = Field(default_factory=list)
-
-    @field_validator("devices", mode="after")
-    @classmethod
-    def _each_name_once(cls, devices: list[DeviceSection]) -> list[DeviceSection]:
-        names = [device.name for device in devices]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise PydanticCustomError(
-                "duplicate-device", "two devices are called {name}", {"name": repr(twice)}
-            )
-        return devices
+    devices: DeviceSections = Field(default_factory=list)
 
     def to_project(self) -> Project:
         """Return the noun the rest of the program speaks in."""
         return Project(
             model=self.model,
             name=self.name,
-            shapes=tuple((name, tuple(shape)) for name, shape in self.shapes.items()),
+            binding=Binding(
+                shapes=tuple((name, tuple(shape)) for name, shape in self.shapes.items()),
+                dims=tuple(self.dims.items()),
+                frozen=tuple(self.freeze.items()),
+            ),
+            frozen_file=self.freeze_file,
             targets=tuple(dict.fromkeys(self.targets)),
             out=self.out,
             inputs=self.inputs,
-            devices=tuple(_device(section) for section in self.devices),
+            devices=tuple(map(_device, self.devices)),
         )
 
 
@@ -85,4 +123,5 @@ def _device(section: DeviceSection) -> Device:
         host=section.host,
         root=section.root,
         tags=tuple(section.tags),
+        keep=section.keep,
     )

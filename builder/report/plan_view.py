@@ -8,7 +8,7 @@ from typing import Any
 from builder.planning import Goal, Plan
 from builder.report.summary import aligned
 from builder.report.wording import safe
-from builder.steps import Verify
+from builder.steps import Package, Verify
 
 SHORT = 12
 """Digits of a key that are shown: enough to tell the steps of a plan apart."""
@@ -52,5 +52,5 @@ def plan_to_json(plan: Plan, cached: Collection[str]) -> dict[str, Any]:
 
 def _goal(goal: Goal) -> dict[str, str]:
     verify = goal.verify.step if goal.verify else None
-    where = verify.where if isinstance(verify, Verify) else "none"
+    where = verify.where if isinstance(verify, Verify | Package) else "none"
     return {"target": goal.target.name, "key": goal.key, "verify": where}

@@ -22,10 +22,13 @@ from builder.model.receipt import Receipt
 
 _DOING = {
     "Prepare": "preparing the model",
+    "Inspect": "inspecting the model",
     "Compile": "compiling kernels",
     "BuildRuntime": "compiling the runtime",
     "Assemble": "linking and auditing",
     "Verify": "verifying",
+    "Bisect": "looking for the wrong node",
+    "Package": "packing",
 }
 
 

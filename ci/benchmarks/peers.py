@@ -17,25 +17,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnx
 from rich.console import Console
 from rich.table import Table
 
-Arrays = dict[str, npt.NDArray[Any]]
-Run = Callable[[Arrays], list[npt.NDArray[Any]]]
+from builder.effects.rivals import OURS, check_inputs, difference, interleaved, line_up
 
 CORES = sorted(os.sched_getaffinity(0))
-ROUNDS = 5
-ROUND_S = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,141 +90,20 @@ def compare(model: Path, bundle: Path, threads: int, work: Path) -> Result:
     """Time one model on everything that takes it, in turns."""
     os.sched_setaffinity(0, CORES[:threads])
     feed = check_inputs(bundle)
-    clean = without_listed_initialisers(model, work)
-    runners: dict[str, Run] = {"ours": ours(bundle, threads)}
-    for name, make in (("onnxruntime", onnxruntime), ("openvino", openvino), ("mnn", mnn)):
-        try:
-            runners[name] = make(clean, threads, feed)
-            runners[name](feed)
-        except Exception as error:  # a peer that does not take a model is no peer for it
-            runners.pop(name, None)
-            print(f"{model.stem}: {name}: {str(error)[:120]}", file=sys.stderr)
+    runners, failures = line_up(model, bundle, threads, feed, work)
+    for name, why in failures.items():
+        print(f"{model.stem}: {name}: {why[:120]}", file=sys.stderr)
     samples = interleaved(runners, feed)
     medians = {name: statistics.median(times) * 1e3 for name, times in samples.items()}
-    tenths = statistics.quantiles(samples["ours"], n=10)
+    tenths = statistics.quantiles(samples[OURS], n=10)
     return Result(
         model=model.stem,
         threads=threads,
-        ours_ms=medians.pop("ours"),
+        ours_ms=medians.pop(OURS),
         peers_ms=medians,
-        spread=(tenths[8] - tenths[0]) / statistics.median(samples["ours"]),
-        max_error=difference(runners["ours"](feed), runners["onnxruntime"](feed)),
+        spread=(tenths[8] - tenths[0]) / statistics.median(samples[OURS]),
+        max_error=difference(runners[OURS](feed), runners["onnxruntime"](feed)),
     )
-
-
-def interleaved(runners: dict[str, Run], feed: Arrays) -> dict[str, list[float]]:
-    """Return seconds of every run, the runners taking turns."""
-    samples: dict[str, list[float]] = {name: [] for name in runners}
-    for run in runners.values():
-        for _ in range(3):
-            run(feed)
-    for _ in range(ROUNDS):
-        for name, run in runners.items():
-            until = time.perf_counter() + ROUND_S / 2
-            while time.perf_counter() < until:  # others' turns cool caches and clocks
-                run(feed)
-            until += ROUND_S
-            while time.perf_counter() < until or len(samples[name]) < 5:
-                start = time.perf_counter()
-                run(feed)
-                samples[name].append(time.perf_counter() - start)
-    return samples
-
-
-def ours(bundle: Path, threads: int) -> Run:
-    """Return our bundle behind its own Python package."""
-    sys.path.insert(0, str(bundle / "python"))
-    from boardwright_model import Model
-
-    model = Model(bundle, threads=threads)
-    names = [spec.name for spec in model.outputs]
-
-    def run(feed: Arrays) -> list[npt.NDArray[Any]]:
-        made = model(feed)
-        return [made[name] for name in names]
-
-    return run
-
-
-def onnxruntime(model: Path, threads: int, _feed: Arrays) -> Run:
-    """Return ONNX Runtime on so many threads."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    return lambda feed: list(session.run(None, feed))
-
-
-def openvino(model: Path, threads: int, _feed: Arrays) -> Run:
-    """Return OpenVINO in float32, tuned for latency."""
-    import openvino as ov
-
-    core = ov.Core()
-    config = {
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    request = core.compile_model(core.read_model(str(model)), "CPU", config).create_infer_request()
-    return lambda feed: list(request.infer(feed).values())
-
-
-def mnn(model: Path, threads: int, feed: Arrays) -> Run:
-    """Return MNN in high precision; its file is converted beside the model."""
-    import MNN
-
-    converted = model.with_suffix(".mnn")
-    command = ["mnnconvert", "-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(converted)]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
-    settings = {"backend": "CPU", "numThread": threads, "precision": "high"}
-    manager = MNN.nn.create_runtime_manager((settings,))
-    outputs = [value.name for value in onnx.load(model).graph.output]
-    net = MNN.nn.load_module_from_file(str(converted), list(feed), outputs, runtime_manager=manager)
-
-    def variable(array: npt.NDArray[Any]) -> Any:
-        whole = array.dtype.kind in "iu"
-        kind = MNN.expr.int if whole else MNN.expr.float
-        data = array.astype(np.int32 if whole else np.float32)
-        return MNN.expr.const(data, list(array.shape), MNN.expr.NCHW, kind)
-
-    variables = [variable(array) for array in feed.values()]
-
-    def run(_feed: Arrays) -> list[npt.NDArray[Any]]:
-        made = net.forward(variables)
-        made = made if isinstance(made, list) else [made]
-        return [np.array(value.read()) for value in made]
-
-    return run
-
-
-def check_inputs(bundle: Path) -> Arrays:
-    """Return the bundle's own check inputs by tensor name."""
-    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    folder = bundle / "check" / "inputs"
-    return {
-        spec["name"]: np.load(folder / f"{spec['file']}.npy")
-        for spec in manifest["signature"]["inputs"]
-    }
-
-
-def without_listed_initialisers(model: Path, work: Path) -> Path:
-    """Write the model with its inputs only, and no weights among them."""
-    loaded = onnx.load(model)
-    weights = {tensor.name for tensor in loaded.graph.initializer}
-    inputs = [value for value in loaded.graph.input if value.name not in weights]
-    del loaded.graph.input[:]
-    loaded.graph.input.extend(inputs)
-    path = work / model.name
-    onnx.save(loaded, path)
-    return path
-
-
-def difference(ours_: list[npt.NDArray[Any]], theirs: list[npt.NDArray[Any]]) -> float:
-    """Return the largest error over all outputs, relative to the largest value of them all."""
-    scale = max(float(np.abs(b).max(initial=0.0)) for b in theirs)
-    worst = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(ours_, theirs, strict=True))
-    return worst / max(scale, 1e-30)
 
 
 def line(result: Result) -> str:

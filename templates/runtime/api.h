@@ -18,6 +18,7 @@
   X(bw_set_profiling)                                                                              \
   X(bw_kernel_count)                                                                               \
   X(bw_kernel_get)                                                                                 \
+  X(bw_set_observer)                                                                               \
   X(bw_thread_count)                                                                               \
   X(bw_arena_bytes)                                                                                \
   X(bw_weights_bytes)                                                                              \

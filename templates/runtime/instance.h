@@ -29,7 +29,8 @@ struct bw_model {
   const bw_variant *variant; /* whose kernels run; NULL: the plan's own */
 
   const uint8_t *weights;
-  uint64_t mapped_bytes; /* of weights; 0 where they are embedded */
+  uint64_t mapped_bytes;   /* of weights; 0 where they are not from a file */
+  uint8_t *copied_weights; /* NULL where they are used in place */
   uint8_t *arena;
 
   void *tables; /* one allocation behind the pointers that follow */
@@ -39,6 +40,9 @@ struct bw_model {
   uint32_t bound_count;
   bw_binding *inputs, *outputs;
   bw_timing *timings; /* one a call */
+
+  bw_observer observer; /* NULL: nobody watches */
+  void *observer_context;
 
   bw_message error;
   bw_message kernel_error; /* what the first kernel to fail in this run said */
@@ -55,6 +59,9 @@ BW_HIDDEN void bw_bind_destroy(bw_model *model);
 BW_HIDDEN bw_status bw_bind_buffers(bw_model *model, const void *const *inputs,
                                     void *const *outputs);
 BW_HIDDEN void bw_bind_deliver(bw_model *model, void *const *outputs);
+
+/* observe.c: show the observer what call `index` has written. */
+BW_HIDDEN void bw_observe(const bw_model *model, uint32_t index);
 
 /* hooks.c: what kernels call without a context works for the instance of the calling thread. */
 BW_HIDDEN void bw_hooks_enter_worker(void *model, int32_t index);

@@ -40,6 +40,7 @@ static void print_json(const session *s, const samples *all, int64_t peak_rss_by
   json_integer(&document, "runs", (int64_t)all->count);
   json_number(&document, "init_us", s->init_us);
   json_integer(&document, "peak_rss_bytes", peak_rss_bytes);
+  json_number(&document, "cpu_us", stats_cpu_us());
   print_latency(&document, all);
   json_close(&document);
 }

@@ -61,6 +61,8 @@ typedef struct bw_options {
   const int32_t *cores;     /* NULL: no pinning; else `threads` cores, bw_create's caller's first */
   int32_t skip_checksum;    /* non-zero: do not read all the weights at start-up to check them */
   const char *cpu;          /* NULL: the best kernels this CPU runs; else those of this name */
+  const void *weights;      /* NULL: read weights_path; else the weights, kept till bw_destroy */
+  uint64_t weights_bytes;   /* of `weights`: used in place if 64-byte aligned, else copied */
 } bw_options;
 
 typedef struct bw_kernel_info {
@@ -94,6 +96,13 @@ BW_API const char *bw_last_error(const bw_model *model);
 BW_API bw_status bw_set_profiling(bw_model *model, int32_t enabled);
 BW_API int32_t bw_kernel_count(const bw_model *model);
 BW_API bw_status bw_kernel_get(const bw_model *model, int32_t index, bw_kernel_info *info);
+
+/* Show `observer` what each kernel of the runs that follow writes, before the next may overwrite it;
+ * NULL ends that. It is called by the thread that runs the model and must not call back into it.
+ * `info` has no name and no file; `result` counts what one kernel writes. */
+typedef void (*bw_observer)(void *context, int32_t kernel, int32_t result,
+                            const bw_tensor_info *info, const void *elements);
+BW_API bw_status bw_set_observer(bw_model *model, bw_observer observer, void *context);
 
 /* Facts for tools. */
 BW_API int32_t bw_thread_count(const bw_model *model);

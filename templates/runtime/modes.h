@@ -8,7 +8,10 @@
 exit_code mode_check(session *s);
 exit_code mode_infer(session *s);
 exit_code mode_bench(session *s);
+exit_code mode_cold_start(session *s);
+exit_code mode_first_run(session *s);
 exit_code mode_profile(session *s);
+exit_code mode_dump(session *s);
 exit_code mode_info(session *s);
 
 #endif

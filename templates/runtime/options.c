@@ -14,7 +14,9 @@ static const char USAGE[] =
     "  --check [--outputs DIR]     run the bundle's check data; exit 1 if the numbers are wrong\n"
     "  --inputs DIR --outputs DIR  run once on .npy files named after the tensors\n"
     "  --bench                     measure the latency\n"
+    "  --cold-start                measure new processes, from exec to the first output\n"
     "  --profile                   measure each kernel\n"
+    "  --dump DIR                  run once and write what every kernel computes\n"
     "  --info                      describe the model\n"
     "\n"
     "Options:\n"
@@ -23,8 +25,8 @@ static const char USAGE[] =
     "  --cpu NAME       the kernels for this CPU (the best that this one runs)\n"
     "  --cores LIST     pin the threads to these cores, for example 0,2,4-7\n"
     "  --warmup N       unmeasured runs first (5)\n"
-    "  --runs N         measured runs (bench 30, profile 10)\n"
-    "  --min-seconds S  go on measuring for at least this long, up to a million runs (0)\n"
+    "  --runs N         measured runs (bench 30, profile 10), or processes (cold start 10)\n"
+    "  --min-seconds S  go on measuring for at least this long, up to 100,000 runs (0)\n"
     "  --weights PATH   the weights file (BUNDLE/share/weights.bin)\n"
     "  --library PATH   the model library (BUNDLE/lib/libmodel.so)\n"
     "  --bundle DIR     the bundle (the folder above this program's)\n"
@@ -34,7 +36,7 @@ static const char USAGE[] =
     "4 a run failed.\n";
 
 enum { THREAD_LIMIT = 1024, CORE_LIMIT = 8192, RUNS_LIMIT = 1000000 };
-enum { BENCH_RUNS = 30, PROFILE_RUNS = 10, WARMUP_RUNS = 5 };
+enum { BENCH_RUNS = 30, OTHER_RUNS = 10, WARMUP_RUNS = 5 };
 
 static int32_t parse_count(const char *option, const char *text, int32_t least, int32_t most) {
   char *end;
@@ -88,7 +90,8 @@ static int32_t parse_cores(const char *text, int32_t *cores) {
 
 static void set_mode(options *o, mode chosen) {
   if (o->mode != MODE_NONE && o->mode != chosen)
-    fail(EXIT_USAGE, "--check, --bench, --profile and --info exclude each other; choose one");
+    fail(EXIT_USAGE, "--check, --bench, --cold-start, --profile, --dump and --info exclude each "
+                     "other; choose one");
   o->mode = chosen;
 }
 
@@ -96,10 +99,9 @@ static bool parse_flag(options *o, const char *option) {
   static const struct {
     const char *name;
     mode mode;
-  } MODES[] = {{"--check", MODE_CHECK},
-               {"--bench", MODE_BENCH},
-               {"--profile", MODE_PROFILE},
-               {"--info", MODE_INFO}};
+  } MODES[] = {{"--check", MODE_CHECK},           {"--bench", MODE_BENCH},
+               {"--cold-start", MODE_COLD_START}, {"--first-run", MODE_FIRST_RUN},
+               {"--profile", MODE_PROFILE},       {"--info", MODE_INFO}};
   for (size_t i = 0; i < sizeof MODES / sizeof MODES[0]; i++) {
     if (strcmp(option, MODES[i].name) == 0) {
       set_mode(o, MODES[i].mode);
@@ -134,7 +136,10 @@ static bool parse_valued(options *o, pinning *pins, const char *option, const ch
       return true;
     }
   }
-  if (is(option, "--threads", value))
+  if (is(option, "--dump", value)) {
+    set_mode(o, MODE_DUMP);
+    o->dump = value;
+  } else if (is(option, "--threads", value))
     o->threads = parse_count(option, value, 0, THREAD_LIMIT);
   else if (is(option, "--warmup", value))
     o->warmup = parse_count(option, value, 0, RUNS_LIMIT);
@@ -161,10 +166,10 @@ static void settle_mode(options *o) {
   if (o->inputs != NULL)
     set_mode(o, o->mode == MODE_NONE ? MODE_INFER : o->mode);
   if (o->mode == MODE_NONE)
-    fail(EXIT_USAGE,
-         "nothing to do; give --check, --inputs, --bench, --profile or --info (--help)");
-  if (o->inputs != NULL && o->mode != MODE_INFER)
-    fail(EXIT_USAGE, "--inputs goes with --outputs and no other mode");
+    fail(EXIT_USAGE, "nothing to do; give --check, --inputs, --bench, --cold-start, --profile, "
+                     "--dump or --info (--help)");
+  if (o->inputs != NULL && o->mode != MODE_INFER && o->mode != MODE_DUMP)
+    fail(EXIT_USAGE, "--inputs goes with --outputs or --dump and no other mode");
   if (o->mode == MODE_INFER && o->outputs == NULL)
     fail(EXIT_USAGE, "--inputs needs --outputs DIR to write the results to");
   if (o->outputs != NULL && o->mode != MODE_INFER && o->mode != MODE_CHECK)
@@ -183,7 +188,7 @@ static void settle_cores(options *o, const pinning *pins) {
 }
 
 options options_parse(int argc, char **argv) {
-  options o = {.json = given(argc, argv, "--json"), .warmup = WARMUP_RUNS};
+  options o = {.json = given(argc, argv, "--json"), .warmup = WARMUP_RUNS, .arguments = argv};
   pinning pins = {.count = 0};
   if (o.json)
     fail_in_json();
@@ -201,6 +206,6 @@ options options_parse(int argc, char **argv) {
   settle_mode(&o);
   settle_cores(&o, &pins);
   if (o.runs == 0)
-    o.runs = o.mode == MODE_PROFILE ? PROFILE_RUNS : BENCH_RUNS;
+    o.runs = o.mode == MODE_BENCH ? BENCH_RUNS : OTHER_RUNS;
   return o;
 }

@@ -36,7 +36,7 @@ static void to_parent(char *path) {
     *slash = '\0';
 }
 
-char *path_of_bundle(void) {
+char *path_of_program(void) {
   char program[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
   if (length > 0) {
@@ -45,8 +45,15 @@ char *path_of_bundle(void) {
     const char *executed = (const char *)(uintptr_t)getauxval(AT_EXECFN);
     snprintf(program, sizeof program, "%s", executed != NULL ? executed : "");
   }
+  return path_format("%s", program);
+}
+
+char *path_of_bundle(void) {
+  char *program = path_of_program();
   to_parent(program);
-  return path_format("%s/..", program);
+  char *bundle = path_format("%s/..", program);
+  free(program);
+  return bundle;
 }
 
 bool path_exists(const char *path) { return access(path, F_OK) == 0; }

@@ -56,6 +56,7 @@ typedef struct bw_call {
   const char *nodes;     /* ONNX nodes, one a line */
   const uint32_t *views; /* indices into bw_plan.views, in argument order */
   uint32_t view_count;
+  uint32_t result_count; /* how many of the views, the last ones, it writes */
 } bw_call;
 
 /* The same kernels for a better CPU, over the same weights and the same arena. */

@@ -12,8 +12,14 @@ static exit_code perform(session *s) {
     return mode_infer(s);
   case MODE_BENCH:
     return mode_bench(s);
+  case MODE_COLD_START:
+    return mode_cold_start(s);
+  case MODE_FIRST_RUN:
+    return mode_first_run(s);
   case MODE_PROFILE:
     return mode_profile(s);
+  case MODE_DUMP:
+    return mode_dump(s);
   case MODE_INFO:
     return mode_info(s);
   case MODE_NONE:

@@ -202,6 +202,8 @@ static bw_status run_calls(bw_model *model) {
         model->profiling ? time_kernel(model, i, arguments) : call_kernel(model, i, arguments);
     if (failed != 0)
       return report_kernel(model, call);
+    if (model->observer != NULL)
+      bw_observe(model, i);
     arguments += call->view_count;
   }
   return BW_OK;
@@ -296,6 +298,16 @@ bw_status bw_kernel_get(const bw_model *model, int32_t index, bw_kernel_info *in
                            .nodes = bw_model_plan.calls[index].nodes,
                            .calls = timing.calls,
                            .total_ns = timing.total_ns};
+  return BW_OK;
+}
+
+bw_status bw_set_observer(bw_model *model, bw_observer observer, void *context) {
+  if (model == NULL || !model->ready)
+    return BW_ERROR_ARGUMENT;
+  bw_lock_acquire(&model->lock);
+  model->observer = observer;
+  model->observer_context = context;
+  bw_lock_release(&model->lock);
   return BW_OK;
 }
 

@@ -86,3 +86,13 @@ int64_t stats_peak_rss_bytes(void) {
   getrusage(RUSAGE_SELF, &usage);
   return (int64_t)usage.ru_maxrss * 1024;
 }
+
+static double timeval_us(struct timeval time) {
+  return (double)time.tv_sec * 1e6 + (double)time.tv_usec;
+}
+
+double stats_cpu_us(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime);
+}

@@ -14,7 +14,7 @@ typedef struct samples {
   size_t count, room;
 } samples;
 
-enum { SAMPLES_LIMIT = 1000000 };
+enum { SAMPLES_LIMIT = 100000 };
 
 void samples_add(samples *all, double value); /* exits when memory runs out */
 void samples_free(samples *all);
@@ -28,5 +28,8 @@ summary samples_summary(const samples *all);
 
 /* The most memory this process has had resident since it was executed. */
 int64_t stats_peak_rss_bytes(void);
+
+/* The processor time, on all cores, that this process has used. */
+double stats_cpu_us(void);
 
 #endif

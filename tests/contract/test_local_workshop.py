@@ -14,6 +14,7 @@ import pytest
 
 from builder.effects.local_workshop import LocalWorkshop
 from builder.errors import BoardwrightError, BuildFailed, Interrupted, ModelRefused
+from builder.model.binding import Binding
 from builder.model.source import Source
 from builder.ports import Workshop
 from builder.steps import BuildRuntime, Prepare, Step
@@ -23,7 +24,14 @@ from tests.nouns import LOCAL, a_source, a_target
 
 REPOSITORY = Path(__file__).parents[2]
 RUNTIME = BuildRuntime(toolchain=LOCAL, platform=a_target().platform)
-PREPARE = Prepare(toolchain=LOCAL, source=a_source(), shapes=(), check_inputs=None, seed=0)
+PREPARE = Prepare(
+    toolchain=LOCAL,
+    source=a_source(),
+    binding=Binding(),
+    frozen_inputs=None,
+    check_inputs=None,
+    seed=0,
+)
 
 SPEAKING = """
 import json, os, signal, subprocess, sys, time

@@ -16,7 +16,11 @@ from builder.effects.docker_endpoint import engine_answers
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "ci" / "models" / "digits.onnx"
 SHARED = ROOT.parent / "shared" / "models"
-TARGETS = ("x86_64-linux", "raspberry-pi-4", "jetson-nano", "raspberry-pi-armv7")
+TARGETS = (
+    *("x86_64-linux", "raspberry-pi-4", "jetson-nano", "raspberry-pi-armv7"),
+    *("android-arm64", "android-armv7", "android-x86_64"),
+    *(("android",) if shutil.which("javac") else ()),
+)
 
 pytestmark = [
     pytest.mark.docker,
@@ -34,7 +38,7 @@ pytestmark = [
 
 
 def digests(model: Path, toolchain: str, folder: Path, cache: Path, *options: str) -> list[str]:
-    """Build ``model`` for the four boards; return the archives' SHA-256."""
+    """Build ``model`` for every board; return the archives' SHA-256."""
     folder.mkdir()
     chosen = [word for target in TARGETS for word in ("--target", target)]
     command = [sys.executable, "-m", "builder", "build", str(model), *chosen, *options]

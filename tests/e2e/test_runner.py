@@ -112,6 +112,7 @@ def test_bench(bundle: Path) -> None:
     assert latency["mean"] == pytest.approx(sum(samples) / 7)
     assert document["init_us"] > 0
     assert document["peak_rss_bytes"] > 0
+    assert document["cpu_us"] > 0
 
 
 def test_bench_goes_on_for_min_seconds_and_needs_no_check_data(bundle: Path) -> None:
@@ -125,6 +126,22 @@ def test_bench_pins_to_cores(bundle: Path) -> None:
     core = min(os.sched_getaffinity(0))
     document = report(bundle, "--bench", "--runs", "1", "--cores", f"{core},{core}")
     assert document["threads"] == 2
+
+
+def test_cold_start_times_new_processes(bundle: Path) -> None:
+    latency = report(bundle, "--bench", "--runs", "1", "--threads", "1")["latency_us"]
+    document = report(bundle, "--cold-start", "--runs", "3", "--threads", "1")
+    samples = sorted(document["cold_start_us"]["samples"])
+    assert (document["runs"], len(samples)) == (3, 3)
+    assert samples[0] > latency["min"] > 0
+    assert document["cold_start_us"]["median"] == samples[1]
+
+
+def test_cold_start_passes_on_what_failed(bundle: Path) -> None:
+    x = X.copy()
+    x[0, 0] = 1e31
+    np.save(bundle / "check" / "inputs" / "x.npy", x)
+    assert "too large" in expect_failure(4, bundle, "--cold-start", "--runs", "2")
 
 
 def test_profile(bundle: Path) -> None:
@@ -224,3 +241,21 @@ def test_runner_notices_a_full_disk(bundle: Path) -> None:
         finished = subprocess.run([bundle / "bin" / "run", "--info"], stdout=full, check=False)
     assert finished.returncode == 4
     expect_failure(4, bundle, "--check", "--outputs", "/dev/full")
+
+
+def test_dump_writes_what_each_kernel_computed(bundle: Path, tmp_path: Path) -> None:
+    finished = run(bundle, "--dump", tmp_path / "dump")
+    assert finished.returncode == 0, finished.stderr
+    listed = json.loads((tmp_path / "dump" / "dump.json").read_text(encoding="utf-8"))["tensors"]
+    assert [(entry["kernel"], entry["nodes"]) for entry in listed] == [
+        ("add", ["Add_3"]),
+        ("twice", ["Mul_4"]),
+        ("count_tasks", ["Count_5"]),
+    ]
+    sums, doubled, _ = (np.load(tmp_path / "dump" / f"{entry['file']}.npy") for entry in listed)
+    np.testing.assert_array_equal(doubled, 2 * sums)
+    assert [entry["dtype"] for entry in listed] == ["float32", "float32", "int32"]
+
+
+def test_a_dump_goes_nowhere_that_is_not_there(bundle: Path, tmp_path: Path) -> None:
+    assert "no/such" in expect_failure(4, bundle, "--dump", tmp_path / "no" / "such")

@@ -39,6 +39,8 @@ def play(program: Path, weights: Path, scenario: str) -> None:
         "pins_threads",
         "reports_failing_kernels",
         "profiles",
+        "observes",
+        "takes_weights_from_memory",
         "needs_weights_path",
     ],
 )

@@ -62,7 +62,11 @@ FROM_LIBC = {
     "strcmp",
     "syscall",
 }
-FROM_COMPILER = {"__aeabi_uldivmod", "__aeabi_memcpy", "__aeabi_memset", "__aeabi_memclr8"}
+FROM_COMPILER = {
+    *("__aeabi_uldivmod", "__aeabi_memcpy", "__aeabi_memset", "__aeabi_memclr8"),
+    *(f"__aeabi_{real}2{whole}" for real in "fd" for whole in ("lz", "ulz")),
+    *(f"__aeabi_{whole}2{real}" for whole in ("l", "ul") for real in "fd"),
+}
 FROM_PLAN = {"bw_model_plan"}
 
 

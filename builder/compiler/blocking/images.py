@@ -9,7 +9,7 @@ from tvm import relax
 
 from builder.compiler import tensors
 from builder.compiler.blocking.forms import ANCHOR, OPAQUE, Blocked, Forms, shape
-from builder.compiler.kernels import conv, depthwise, pooling, winograd
+from builder.compiler.kernels import channels, conv, depthwise, pooling, winograd
 from builder.compiler.kernels.window import Window, window
 
 
@@ -22,16 +22,17 @@ def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     attrs, groups = call.attrs, int(call.attrs.groups)
     sliding = window(weights.shape[2:], attrs.strides, attrs.dilation, attrs.padding)
     out, each = weights.shape[:2]
-    if groups > 1 and each == 1 and out == groups:
+    if each == 1 and out == groups:
         return _depthwise(forms, data, weights, sliding)
-    if groups > 1 and (out % (groups * forms.block) or each % forms.block):
-        return None
     if _suits_winograd(forms, data, weights, sliding, groups):
         return _winograd(forms, data, weights, sliding)
-    blocked = data in forms.blocked or groups > 1
-    source = forms.blocked_form(data).value if blocked else forms.plain_form(data)
-    packed = conv.pack_weights(weights, groups, forms.block, blocked_input=blocked)
-    compute = conv.compute(sliding, groups, forms.block)
+    if groups == 1 and data not in forms.blocked:
+        source = forms.plain_form(data)
+        packed, compute = conv.pack_plain(weights, forms.block), conv.compute_plain(sliding)
+    else:
+        source = forms.blocked_form(data).value
+        walk = channels.walk(shape(data)[1], out, groups, forms.block)
+        packed, compute = channels.pack_weights(weights, walk), conv.compute(sliding, walk)
     made = forms.emit_te(compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR)
     return Blocked(made, out)
 
@@ -51,7 +52,7 @@ def _suits_winograd(
     forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
 ) -> bool:
     """Winograd pays where its products are large enough to drown its transforms."""
-    out, channels = weights.shape[:2]
+    out, inputs = weights.shape[:2]
     batch, _, height, width = shape(data)
     small = Window(kernel=(3, 3), strides=(1, 1), dilations=(1, 1), padding=sliding.padding)
     return (
@@ -59,8 +60,8 @@ def _suits_winograd(
         and sliding == small
         and groups == batch == 1
         and data in forms.blocked
-        and channels % forms.block == 0
-        and channels >= 32
+        and inputs % forms.block == 0
+        and inputs >= 32
         and out % (2 * forms.block) == 0
         and min(sliding.output(height, width)) >= 7
     )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tvm import s_tir, te, tirx
 
 from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels.channels import Walk
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
 
@@ -32,26 +33,12 @@ def round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def pack_weights(
-    weights: npt.NDArray[Any], groups: int, lanes: int, *, blocked_input: bool
-) -> npt.NDArray[Any]:
-    """Pack OIHW weights for ``compute``; channels that do not fill a block are zero.
-
-    [O, I/groups, kh, kw] becomes [O/lanes, I/groups/lanes, kh, kw, lanes (in), lanes (out)] for a
-    blocked input and [O/lanes, I, kh, kw, lanes] for a plain one.
-    """
-    out, each, kh, kw = weights.shape
-    out_full = round_up(out, lanes)
-    each_full = round_up(each, lanes) if blocked_input else each
-    assert groups == 1 or (out % (groups * lanes) == 0 and each % lanes == 0)
-    full = np.zeros((out_full, each_full, kh, kw), weights.dtype)
-    full[:out, :each] = weights
-    if not blocked_input:
-        return np.ascontiguousarray(
-            full.reshape(out_full // lanes, lanes, each, kh, kw).transpose(0, 2, 3, 4, 1)
-        )
-    shape = (out_full // lanes, lanes, each_full // lanes, lanes, kh, kw)
-    return np.ascontiguousarray(full.reshape(shape).transpose(0, 2, 4, 5, 3, 1))
+def pack_plain(weights: npt.NDArray[Any], lanes: int) -> npt.NDArray[Any]:
+    """Pack OIHW weights for a plain input: [O/lanes, I, kh, kw, lanes], filled up with zeros."""
+    out, channels, kh, kw = weights.shape
+    full = np.zeros((round_up(out, lanes), channels, kh, kw), weights.dtype)
+    full[:out] = weights
+    return np.ascontiguousarray(full.reshape(-1, lanes, channels, kh, kw).transpose(0, 2, 3, 4, 1))
 
 
 def pad_image(data: te.Tensor, window: Window, value: float = 0.0, name: str = PAD) -> te.Tensor:
@@ -70,34 +57,53 @@ def pad_image(data: te.Tensor, window: Window, value: float = 0.0, name: str = P
     return te.compute(shape, element, name=name)
 
 
-def compute(window: Window, groups: int, lanes: int) -> Compute:
-    """Return the TE of a convolution of a blocked ([N, C/c, H, W, c]) or plain (NCHW) input."""
+def compute_plain(window: Window) -> Compute:
+    """Return the TE of a convolution of a plain input by ``pack_plain``'s weights."""
     (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.strides, window.dilations
 
     def of(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
-        batch, channels, height, width = (int(extent) for extent in data.shape[:4])
-        out_blocks = int(weights.shape[0])
-        each = channels // groups
-        oh, ow = window.output(height, width)
+        batch, channels, height, width = (int(extent) for extent in data.shape)
         padded = pad_image(data, window)
-        c = te.reduce_axis((0, each), name="c")
-        ry = te.reduce_axis((0, kh), name="ry")
-        rx = te.reduce_axis((0, kw), name="rx")
-        axes = [c, ry, rx]
-        inner = te.reduce_axis((0, lanes), name="ci") if len(data.shape) == 5 else None
-        if inner is not None:
-            axes.append(inner)
+        c, ry, rx = (te.reduce_axis((0, extent)) for extent in (channels, kh, kw))
 
         def element(n: Any, o: Any, y: Any, x: Any, v: Any) -> Any:
-            channel = c if groups == 1 else o // (out_blocks // groups) * each + c
-            at = (n, channel, y * sh + ry * dh, x * sw + rx * dw)
-            if inner is None:
-                return te.sum(padded[at] * weights[o, c, ry, rx, v], axis=axes)
-            return te.sum(padded[(*at, inner)] * weights[o, c, ry, rx, inner, v], axis=axes)
+            read = padded[n, c, y * sh + ry * dh, x * sw + rx * dw]
+            return te.sum(read * weights[o, c, ry, rx, v], axis=[c, ry, rx])
 
-        return te.compute((batch, out_blocks, oh, ow, lanes), element, name=ANCHOR)
+        shape = (batch, int(weights.shape[0]), *window.output(height, width), weights.shape[-1])
+        return te.compute(shape, element, name=ANCHOR)
 
     return of
+
+
+def compute(window: Window, each: Walk) -> Compute:
+    """Return the TE of a convolution of a blocked input by weights that ``channels`` packed."""
+    (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.strides, window.dilations
+
+    def of(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
+        batch, blocks, height, width, lanes = (int(extent) for extent in data.shape)
+        padded = pad_image(data, window)
+        c, ry, rx, ci = (te.reduce_axis((0, n)) for n in (each.runs, kh, kw, each.run))
+        overhangs = each.first(int(weights.shape[0]) - 1) + each.runs > blocks * lanes // each.run
+
+        def element(n: Any, o: Any, y: Any, x: Any, v: Any) -> Any:
+            block, lane = _channel(each, each.first(o) + c, ci)
+            inside = tirx.min(block, blocks - 1) if overhangs else block
+            read = padded[n, inside, y * sh + ry * dh, x * sw + rx * dw, lane]
+            return te.sum(read * weights[o, c, ry, rx, ci, v], axis=[c, ry, rx, ci])
+
+        shape = (batch, int(weights.shape[0]), *window.output(height, width), lanes)
+        return te.compute(shape, element, name=ANCHOR)
+
+    return of
+
+
+def _channel(each: Walk, run: Any, position: Any) -> tuple[Any, Any]:
+    """Return the block and the lane of a position in a run."""
+    if each.lanes % each.run:  # the only run there is
+        return 0, position
+    per_block = each.lanes // each.run
+    return run // per_block, run % per_block * each.run + position
 
 
 def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:

@@ -15,8 +15,9 @@ _REDUCTION = 2
 
 
 def blocks(schedule: s_tir.Schedule) -> list[Block]:
-    """Return the kernel's blocks in order of computation."""
-    return list(schedule.get_child_blocks(schedule.get_sblock("root")))
+    """Return the kernel's blocks in order of computation; none where it is loops throughout."""
+    root = schedule.mod["main"].body.block.name_hint
+    return list(schedule.get_child_blocks(schedule.get_sblock(root)))
 
 
 def name(schedule: s_tir.Schedule, block: Block) -> str:

@@ -6,6 +6,7 @@ panel and broadcasts one element a row of the tile.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -118,13 +119,14 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     if heavy:
         loops.spill_sums(sch, main, last, len(lead) + 3, unit.lanes)
     depth = len(lead) + 3
-    both_partial = rows % tile and columns % width  # then the panels' loop must stay to be cut
-    if parallel and not both_partial:
-        sch.parallel(sch.fuse(*lead, no))
-        depth = 3
-    elif parallel and lead:
-        sch.parallel(sch.fuse(*lead))
+    batch = math.prod(loops.extent(sch, loop) for loop in lead)
+    if parallel and columns % width and batch > 1:
+        sch.parallel(sch.fuse(*lead))  # the panels' loop must stay, to be cut
         depth = 4
+    elif parallel:
+        no = sch.fuse(*lead, no)
+        sch.parallel(no)
+        depth = 3
     start = sch.decompose_reduction(main, k)
     sch.vectorize(nv)
     if rows % tile:

@@ -297,10 +297,65 @@ static void profiles(void) {
   bw_destroy(model);
 }
 
+typedef struct observed {
+  int32_t kernels[8], count;
+} observed;
+
+static void observe(void *context, int32_t kernel, int32_t result, const bw_tensor_info *info,
+                    const void *elements) {
+  observed *seen = context;
+  EXPECT(result == 0 && info->name == NULL && info->file == NULL);
+  if (seen->count < 8)
+    seen->kernels[seen->count++] = kernel;
+  if (kernel == 2) /* sum: 1 + 0 / 8 + 0.5 */
+    EXPECT(info->dtype == BW_FLOAT32 && info->ndim == 2 && info->size_bytes == 4 * ELEMENTS &&
+           float_at(elements, 0) == 1.5f);
+}
+
+static void observes(void) {
+  bw_model *model = start(2);
+  observed seen = {.count = 0};
+  buffers *b = aligned_alloc(64, sizeof *b);
+  fill(b, 0, 1);
+  EXPECT(bw_set_observer(NULL, observe, &seen) == BW_ERROR_ARGUMENT);
+  EXPECT(bw_set_observer(model, observe, &seen) == BW_OK);
+  EXPECT(bw_run(model, b->inputs, b->outputs) == BW_OK);
+  EXPECT(seen.count == 3 && seen.kernels[0] == 2 && seen.kernels[1] == 3 && seen.kernels[2] == 4);
+  EXPECT(bw_set_observer(model, NULL, NULL) == BW_OK);
+  EXPECT(bw_run(model, b->inputs, b->outputs) == BW_OK && seen.count == 3);
+  free(b);
+  bw_destroy(model);
+}
+
 /* weights_path is a file that is not the fixture's weights. */
 static void refuses_weights(void) {
   const bw_options o = {.struct_size = sizeof o, .threads = 1, .weights_path = weights_path};
   expect_refusal(o, BW_ERROR_WEIGHTS, weights_path);
+}
+
+/* In place and, a few bytes further, copied. */
+static void takes_weights_from_memory(void) {
+  enum { BYTES = 4 * ELEMENTS + 64 };
+  char *memory = aligned_alloc(64, BYTES + 64);
+  for (size_t shift = 0; shift <= 4; shift += 4) {
+    FILE *file = fopen(weights_path, "rb");
+    EXPECT(file != NULL && fread(memory + shift, 1, BYTES, file) == BYTES);
+    fclose(file);
+    bw_options o = {.struct_size = sizeof o, .threads = 1, .weights = memory + shift};
+    o.weights_bytes = BYTES - 1;
+    expect_refusal(o, BW_ERROR_WEIGHTS, "memory");
+    o.weights_bytes = BYTES;
+    memory[shift] ^= 1;
+    expect_refusal(o, BW_ERROR_WEIGHTS, "checksum");
+    memory[shift] ^= 1;
+    bw_model *model;
+    EXPECT(bw_create(&o, &model) == BW_OK);
+    if (shift != 0)
+      memset(memory, 0, BYTES + 64);
+    run_many(model, 1);
+    bw_destroy(model);
+  }
+  free(memory);
 }
 
 static void needs_weights_path(void) {
@@ -358,7 +413,9 @@ static const struct {
     {"pins_threads", pins_threads},
     {"reports_failing_kernels", reports_failing_kernels},
     {"profiles", profiles},
+    {"observes", observes},
     {"refuses_weights", refuses_weights},
+    {"takes_weights_from_memory", takes_weights_from_memory},
     {"needs_weights_path", needs_weights_path},
     {"may_skip_checksum", may_skip_checksum},
     {"refuses_cpu", refuses_cpu},

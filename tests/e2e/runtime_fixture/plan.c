@@ -44,11 +44,11 @@ static const uint32_t GUARD_ARGS[] = {X}, ADD_ARGS[] = {X, WEIGHTS, BIAS, SUM},
                       TWICE_ARGS[] = {SUM, DOUBLED}, COUNT_ARGS[] = {COUNTS};
 
 static const bw_call CALLS[] = {
-    {__tvm_ffi_guard, "guard", "Guard_0\nRelu_1", GUARD_ARGS, 1},
-    {__tvm_ffi_leak, "leak", "Leak_2", GUARD_ARGS, 1},
-    {__tvm_ffi_add, "add", "Add_3", ADD_ARGS, 4},
-    {__tvm_ffi_twice, "twice", "Mul_4", TWICE_ARGS, 2},
-    {__tvm_ffi_count_tasks, "count_tasks", "Count_5", COUNT_ARGS, 1},
+    {__tvm_ffi_guard, "guard", "Guard_0\nRelu_1", GUARD_ARGS, 1, 0},
+    {__tvm_ffi_leak, "leak", "Leak_2", GUARD_ARGS, 1, 0},
+    {__tvm_ffi_add, "add", "Add_3", ADD_ARGS, 4, 1},
+    {__tvm_ffi_twice, "twice", "Mul_4", TWICE_ARGS, 2, 1},
+    {__tvm_ffi_count_tasks, "count_tasks", "Count_5", COUNT_ARGS, 1, 1},
 };
 
 static const bw_copy COPIES[] = {{FLAGS, 2}, {CONSTANTS, 3}, {COUNTS, 5}};

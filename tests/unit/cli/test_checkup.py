@@ -20,6 +20,8 @@ WELL = Facts(
         sysroots=("/usr/aarch64-linux-gnu", "/usr/arm-linux-gnueabihf"),
     ),
     emulators=(QEMU_ARM64, QEMU_ARM, QEMU_ARM64),
+    javac="17.0.15",
+    adb=True,
     cache_root="/cache",
     cache_problem=None,
     free_bytes=ENOUGH_DISK_BYTES,
@@ -49,6 +51,8 @@ def test_each_emulator_is_looked_at_once() -> None:
     ("changes", "wanting"),
     [
         ({"python": (3, 10)}, {"python": "missing"}),
+        ({"javac": "none"}, {"javac": "absent"}),
+        ({"adb": False}, {"adb": "absent"}),
         ({"installed": {"apache-tvm": "0.27"}}, {"numpy": "missing"}),
         ({"installed": {"apache-tvm": "0.28", "numpy": "2.4"}}, {"apache-tvm": "missing"}),
         ({"docker": False}, {"docker engine": "absent"}),

@@ -17,6 +17,7 @@ from builder.cli.configuration import (
 )
 from builder.effects.parsed import ParsedValues
 from builder.errors import UsageError
+from builder.model.binding import Binding
 from builder.model.project import Project
 
 ROOT = Path("/project")
@@ -27,7 +28,8 @@ def a_project(**changes: Any) -> Project:
     fields: dict[str, Any] = {
         "model": "models/face.onnx",
         "name": "faces",
-        "shapes": (("image", (1, 3, 8, 8)),),
+        "binding": Binding(shapes=(("image", (1, 3, 8, 8)),), dims=(("batch", 1),)),
+        "frozen_file": "constants.npz",
         "targets": TARGETS,
         "out": "bundles",
         "inputs": "check.npz",
@@ -58,27 +60,29 @@ def test_the_command_line_wins() -> None:
     wishes = Wishes(
         name="mine",
         patterns=("x86_64-linux",),
-        shapes=(("image", (2, 3, 8, 8)), ("mask", (1,))),
+        binding=Binding(shapes=(("image", (2, 3, 8, 8)), ("mask", (1,)))),
         out=Path("here"),
         inputs=Path("in.npz"),
     )
     settings = settle(wishes, a_project(), ROOT)
     assert settings.name == "mine"
     assert settings.patterns == ("x86_64-linux",)
-    assert settings.shapes == (("image", (2, 3, 8, 8)), ("mask", (1,)))
+    assert settings.binding.shapes == (("image", (2, 3, 8, 8)), ("mask", (1,)))
+    assert settings.binding.dims == (("batch", 1),)
+    assert settings.frozen_file == ROOT / "constants.npz"
     assert (settings.out, settings.inputs) == (Path("here"), Path("in.npz"))
 
 
 def test_without_a_project_there_are_defaults() -> None:
     settings = settle(Wishes(model=Path("a/Yu Net.onnx"), patterns=TARGETS), None, ROOT)
     assert (settings.name, settings.out) == ("yu-net", Path("dist"))
-    assert (settings.shapes, settings.inputs) == ((), None)
+    assert (settings.binding, settings.inputs) == (Binding(), None)
 
 
 def test_another_model_takes_only_targets_and_output_from_the_project() -> None:
     settings = settle(Wishes(model=Path("/elsewhere/other.onnx")), a_project(), ROOT)
     assert settings.name == "other"
-    assert (settings.shapes, settings.inputs) == ((), None)
+    assert (settings.binding, settings.inputs, settings.frozen_file) == (Binding(), None, None)
     assert (settings.patterns, settings.out) == (TARGETS, ROOT / "bundles")
 
 

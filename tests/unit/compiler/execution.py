@@ -68,7 +68,7 @@ def _prepared(made: onnx.ModelProto, folder: Path) -> Path:
     source, prepared = folder / "source.onnx", folder / "prepared"
     onnx.save(made, source)
     prepared.mkdir()
-    prepare(source, shapes={}, given=None, seed=3, output=prepared, log=lambda _: None)
+    prepare(source, seed=3, output=prepared, log=lambda _: None)
     return prepared
 
 

@@ -95,6 +95,12 @@ def conv_chain(
         conv_chain(32, 32, 10, 9, groups=32, strides=(2, 1)),
         conv_chain(32, 64, 6, 6, groups=2),
         conv_chain(12, 24, 6, 6, groups=3),
+        conv_chain(48, 48, 9, 7, groups=6),
+        conv_chain(56, 56, 7, 6, groups=7, strides=(2, 2)),
+        conv_chain(72, 48, 6, 5, groups=3),
+        conv_chain(9, 27, 6, 5, groups=9),
+        conv_chain(1, 1, 9, 8),
+        conv_chain(24, 40, 9, 7),
         conv_chain(32, 64, 15, 14),
     ],
     ids=[
@@ -107,6 +113,12 @@ def conv_chain(
         "depthwise-strided",
         "grouped",
         "grouped-odd",
+        "groups-in-a-block",
+        "groups-beyond-a-block",
+        "groups-across-blocks",
+        "depth-multiplier",
+        "one-channel",
+        "half-a-block",
         "winograd",
     ],
 )
@@ -142,6 +154,37 @@ def product(rows: int, depth: int, columns: int) -> onnx.ModelProto:
 )
 def test_products_with_weights(shape: tuple[int, int, int], lanes: int) -> None:
     assert check(product(*shape), lanes) == []
+
+
+def test_a_remainder_in_a_branch_is_computed_right() -> None:
+    """LLVM vectorised the loop below across its branch, and read the neighbour's row."""
+    made = model(
+        [
+            helper.make_node("Reshape", ["x", "shape"], ["r"]),
+            helper.make_node("Sigmoid", ["r"], ["s"]),
+            helper.make_node("Concat", ["y", "s"], ["z"], axis=2),
+        ],
+        inputs={"x": [100, 4], "y": [1, 100, 92]},
+        outputs={"z": None},
+        weights={"shape": np.array([1, 100, 4])},
+    )
+    assert check(made, 16 if runs_here(16) else 4) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((1, 1), 1000), ((1, 100), 92), ((4, 97), 90), ((3, 100), 90)]
+)
+def test_products_of_partial_panels_split_over_cores(
+    rows: tuple[int, int], columns: int, lanes: int
+) -> None:
+    made = model(
+        [helper.make_node("MatMul", ["x", "w"], ["z"])],
+        inputs={"x": [*rows, 256]},
+        outputs={"z": None},
+        weights={"w": values(256, columns)},
+    )
+    assert check(made, lanes, cores=4) == []
 
 
 @pytest.mark.parametrize("lanes", LANES)

@@ -11,6 +11,7 @@ import pytest
 from onnx import helper
 
 from builder.compiler import codegen, importing, lowering, passes
+from builder.compiler.node_names import node_name
 from builder.compiler.plan import Place, StaticPlan
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.signature import read_signature
@@ -27,9 +28,9 @@ def planned(tmp_path: Path, made: onnx.ModelProto) -> StaticPlan:
     source, folder = tmp_path / "source.onnx", tmp_path / "prepared"
     onnx.save(made, source)
     folder.mkdir()
-    prepare(source, shapes={}, given=None, seed=0, output=folder, log=lambda _: None)
+    prepare(source, seed=0, output=folder, log=lambda _: None)
     prepared = importing.read_prepared(folder)
-    names = [importing.node_name(i, node) for i, node in enumerate(prepared.graph.node)]
+    names = [node_name(i, node) for i, node in enumerate(prepared.graph.node)]
     facts = passes.Facts(
         platform=PLATFORM,
         cpu=CPU,

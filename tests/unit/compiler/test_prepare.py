@@ -15,6 +15,7 @@ from onnx import helper
 
 from builder.compiler.prepare.pipeline import prepare
 from builder.errors import BoardwrightError, ModelRefused, UsageError
+from builder.model.binding import Binding
 from tests.unit.compiler.models import conv_bn_relu, model
 
 
@@ -27,7 +28,8 @@ def prepared(
     source, output = tmp_path / "source.onnx", tmp_path / "out"
     onnx.save(made, source)
     output.mkdir()
-    prepare(source, shapes=shapes or {}, given=given, seed=0, output=output, log=lambda _: None)
+    binding = Binding(shapes=tuple((shapes or {}).items()))
+    prepare(source, binding=binding, given=given, seed=0, output=output, log=lambda _: None)
     return output
 
 
@@ -105,7 +107,7 @@ def test_seeded_inputs_are_the_same_again_and_differ_by_seed(tmp_path: Path) -> 
     for number, seed in enumerate((7, 7, 8)):
         output = tmp_path / str(number)
         output.mkdir()
-        prepare(source, shapes={}, given=None, seed=seed, output=output, log=lambda _: None)
+        prepare(source, seed=seed, output=output, log=lambda _: None)
         made.append((output / "check/inputs/x.npy").read_bytes())
     assert made[0] == made[1] != made[2]
 
@@ -165,7 +167,7 @@ def test_an_output_whose_shape_depends_on_data_is_refused(tmp_path: Path) -> Non
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     with pytest.raises(ModelRefused) as caught:
         prepared(tmp_path, made)
-    assert caught.value.reason == "dynamic-output"
+    assert caught.value.reason == "data-dependent-shape"
 
 
 def test_given_inputs_are_used_as_they_are(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builder.effects.parsed import ParsedValues, thaw
+from builder.model.binding import Binding
 from builder.model.device import Device
 from builder.model.project import Project
 from builder.model.target import Target
@@ -15,7 +16,8 @@ from tests.nouns import a_pc, a_target
 PROJECT = Project(
     model="m.onnx",
     name=None,
-    shapes=(("x", (1, 3)),),
+    binding=Binding(shapes=(("x", (1, 3)),)),
+    frozen_file=None,
     targets=("jetson-nano",),
     out="dist",
     inputs=None,

@@ -117,11 +117,11 @@ def test_a_receipt_holds_what_the_artifacts_say(bench: Bench) -> None:
 
 
 def test_steps_get_their_needs_by_name_and_only_prepare_sees_the_users_files(bench: Bench) -> None:
-    request = a_request(check_inputs=a_source("inputs.npz"))
+    request = a_request(check_inputs=a_source("inputs.npz"), frozen_inputs=a_source("c.npz"))
     execute(plan(request, [NANO], a_source(), lambda _: LOCAL), bench.world(), jobs=1)
     assert bench.workshop.inputs["Assemble"] == ("prepared", "compiled", "runtime")
     assert bench.workshop.inputs["Verify"] == ("assembled", "prepared")
-    assert bench.workshop.sources.pop("Prepare") == ("model", "check_inputs")
+    assert bench.workshop.sources.pop("Prepare") == ("model", "frozen_inputs", "check_inputs")
     assert set(bench.workshop.sources.values()) == {()}
 
 
@@ -286,7 +286,7 @@ def test_an_output_folder_that_cannot_be_written_fails_the_target(bench: Bench) 
         def publish(self, receipt: Receipt, assembled: Path) -> Path:
             raise PermissionError(errno.EACCES, "Permission denied", "/dist")
 
-        def publish_failure(self, receipt: Receipt) -> Path:
+        def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
             raise PermissionError(errno.EACCES, "Permission denied", "/dist")
 
     bench.publisher = ReadOnly()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builder.fingerprint import PayloadIdentity, key
+from builder.model.binding import Binding
 from builder.model.toolchain import ContextFile, ImageToolchain
 from builder.planning import plan
 from builder.steps import Prepare, Verify
@@ -41,8 +42,11 @@ def test_the_same_files_elsewhere_are_the_same_step() -> None:
         {"source": a_source(sha256="b" * 64)},
         {"source": a_source("renamed.onnx")},
         {"check_inputs": a_source("inputs.npz")},
-        {"shapes": ()},
-        {"shapes": (("input", (2, 1, 28, 28)),)},
+        {"frozen_inputs": a_source("constants.npz")},
+        {"binding": Binding()},
+        {"binding": Binding(shapes=(("input", (2, 1, 28, 28)),))},
+        {"binding": Binding(dims=(("batch", 2),))},
+        {"binding": Binding(frozen=(("input", "2"),))},
         {"seed": 1},
         {"toolchain": dataclasses.replace(LOCAL, versions=())},
         {"toolchain": ImageToolchain(dockerfile="FROM scratch\n", context=())},
@@ -79,7 +83,7 @@ def test_the_image_context_counts() -> None:
 
 def test_fields_cannot_be_confused_with_each_other() -> None:
     def with_shapes(*shapes: tuple[str, tuple[int, ...]]) -> str:
-        return key(dataclasses.replace(prepare_step(), shapes=shapes), PAYLOAD)
+        return key(dataclasses.replace(prepare_step(), binding=Binding(shapes=shapes)), PAYLOAD)
 
     assert with_shapes(("a", (1, 2))) != with_shapes(("a", (12,)))
     assert with_shapes(("a", ()), ("b", ())) != with_shapes(("ab", ()))

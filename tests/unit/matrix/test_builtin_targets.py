@@ -27,6 +27,10 @@ def test_the_matrix_is_valid() -> None:
 def test_the_promised_boards_are_there() -> None:
     assert NAMES == (
         "aarch64-linux-musl",
+        "android",
+        "android-arm64",
+        "android-armv7",
+        "android-x86_64",
         "jetson-nano",
         "jetson-orin",
         "raspberry-pi-4",
@@ -42,6 +46,9 @@ def test_the_promised_boards_are_there() -> None:
         ("x86_64-linux", "x86_64", Libc(family="glibc", floor="2.17")),
         ("x86_64-linux-musl", "x86_64", Libc(family="musl", floor=None)),
         ("aarch64-linux-musl", "aarch64", Libc(family="musl", floor=None)),
+        ("android-arm64", "aarch64", Libc(family="bionic", floor=None, api=24)),
+        ("android-armv7", "armv7", Libc(family="bionic", floor=None, api=24)),
+        ("android-x86_64", "x86_64", Libc(family="bionic", floor=None, api=24)),
         ("raspberry-pi-armv7", "armv7", Libc(family="glibc", floor="2.28")),
         ("raspberry-pi-4", "aarch64", Libc(family="glibc", floor="2.31")),
         ("jetson-nano", "aarch64", Libc(family="glibc", floor="2.27")),

@@ -96,6 +96,10 @@ def test_a_wrong_value_is_refused_where_it_stands(line: str, reason: str, where:
         ('"2.27"', '"new"', "bad-value", "board.yaml:4:15"),
         ('{floor: "2.27"}', "{}", "missing-floor", "board.yaml:4:1"),
         ("{floor:", "{family: musl, floor:", "musl-floor", "board.yaml:4:29"),
+        ("{floor:", "{family: bionic, api: 24, floor:", "bionic-floor", "board.yaml:4:40"),
+        ('{floor: "2.27"}', "{family: bionic}", "missing-api", "board.yaml:4:1"),
+        ('{floor: "2.27"}', '{floor: "2.27", api: 24}', "api-not-bionic", "board.yaml:4:28"),
+        ('{floor: "2.27"}', "{family: bionic, api: 23}", "bad-value", "board.yaml:4:29"),
         ("cortex-a57", "'cortex a57'", "bad-value", "board.yaml:5:13"),
         ("cortex-a57", "a, mattr: [neon]", "bad-value", "board.yaml:5:24"),
         ("cortex-a57", "a, features: [as-imd]", "bad-value", "board.yaml:5:27"),
@@ -166,6 +170,44 @@ def test_one_problem_needs_no_list() -> None:
 def test_x86_64_needs_no_emulator() -> None:
     target = matrix.load(with_board(f"{BOARD}arch: x86_64\nemulator: null\n"), "board")
     assert target.emulator is None
+
+
+def test_bionic_has_an_api_level() -> None:
+    text = BOARD.replace('{floor: "2.27"}', "{family: bionic, api: 26}")
+    libc = matrix.load(with_board(text), "board").platform.libc
+    assert libc == Libc(family="bionic", floor=None, api=26)
+
+
+PHONE = BOARD.replace('{floor: "2.27"}', "{family: bionic, api: 24}")
+
+
+@pytest.mark.parametrize(
+    ("packs", "reason"),
+    [
+        ("[board]", "unpackable"),  # itself
+        ("[linux]", "unpackable"),
+        ("[phone, phone]", "unpackable"),
+        ("[phones, phone]", "unpackable"),
+        ("[nothing]", "unknown-target"),
+    ],
+)
+def test_only_different_targets_for_android_are_packed(packs: str, reason: str) -> None:
+    texts = {
+        **with_board(f"{PHONE}packs: {packs}\n"),
+        "linux.yaml": BOARD.replace("name: board", "name: linux"),
+        "phone.yaml": PHONE.replace("name: board", "name: phone"),
+        "phones.yaml": PHONE.replace("name: board", "name: phones") + "packs: [board]\n",
+    }
+    assert refusal(texts).reason == reason
+    assert reason in {problem.reason for problem in matrix.validate(texts)}
+
+
+def test_what_a_target_packs_are_targets() -> None:
+    texts = {
+        **with_board(f"{PHONE}packs: [phone]\n"),
+        "phone.yaml": PHONE.replace("name: board", "name: phone"),
+    }
+    assert matrix.load(texts, "board").packs == (matrix.load(texts, "phone"),)
 
 
 def test_musl_has_no_floor() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from builder.errors import UsageError
 from builder.model.target import Libc, Target
 from builder.model.toolchain import ImageToolchain, Toolchain
 from builder.planning import Plan, plan
-from builder.steps import Assemble, Prepare, Verify
+from builder.steps import Assemble, Package, Prepare, Verify
 from tests.nouns import EMULATING, LOCAL, a_machine, a_pc, a_request, a_source, a_target
 
 COMMON = ImageToolchain(dockerfile="FROM base\n", context=())
@@ -122,3 +124,43 @@ def test_required_verification_names_every_target_that_cannot_have_it() -> None:
         plan(request, [NANO, PC, PI], a_source(), local)
     assert caught.value.reason == "cannot-verify"
     assert caught.value.details == {"targets": ["jetson-nano", "raspberry-pi-4"]}
+
+
+BIONIC = Libc(family="bionic", floor=None, api=24)
+PHONES = (
+    a_target("android-arm64", libc=BIONIC),
+    a_target("android-x86_64", arch="x86_64", libc=BIONIC, emulator=None),
+)
+APPS = dataclasses.replace(PHONES[0], name="android", packs=PHONES)
+
+
+def test_a_package_shares_the_steps_of_what_it_packs() -> None:
+    made = plan(a_request(), [APPS, PHONES[0]], a_source(), local)
+    assert kinds(made).count("Assemble") == kinds(made).count("Verify") == 2
+    package = made.goals[0]
+    assert package.verify == package.assemble
+    assert isinstance(package.assemble.step, Package)
+    assert package.assemble.step.where == "qemu"
+    wanted = {step.key for step in made.closure(package)}
+    assert {step.key for step in made.closure(made.goals[1])} <= wanted
+
+
+def test_a_package_is_verified_whole_or_not_at_all() -> None:
+    made = plan(a_request(machine=a_machine()), [APPS], a_source(), local)
+    assert made.goals[0].verify is None
+    assert "Verify" not in kinds(made)
+    with pytest.raises(UsageError) as caught:
+        plan(a_request(verify="require", machine=a_machine()), [APPS], a_source(), local)
+    assert caught.value.details == {"targets": ["android"]}
+
+
+def test_each_part_of_a_package_has_its_own_toolchain() -> None:
+    def toolchain_of(target: Target | None) -> Toolchain:
+        name = target.name if target else "common"
+        return ImageToolchain(dockerfile=f"FROM {name}\n", context=())
+
+    made = plan(a_request(), [APPS], a_source(), toolchain_of)
+    step = made.goals[0].assemble.step
+    assert isinstance(step, Package)
+    assert step.toolchain == toolchain_of(APPS)
+    assert [each.toolchain for each in step.assembled] == [toolchain_of(p) for p in PHONES]

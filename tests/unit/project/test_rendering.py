@@ -1,17 +1,35 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder import project
+from builder.model.binding import Binding
 from builder.model.device import Device
 from builder.model.project import Project
+from builder.project.literals import literal_text
 from builder.project.rendering import OpenShapes
 
 words = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 paths = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20)
 shapes = st.dictionaries(
     st.text(), st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=5).map(tuple)
+)
+scalars = st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats()
+literals = scalars | st.lists(scalars, min_size=1, max_size=3) | st.just([[1, 2], [3, 4]])
+
+
+def items(named: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(named.items())
+
+
+bindings = st.builds(
+    Binding,
+    shapes=shapes.map(items),
+    dims=st.dictionaries(st.text(), st.integers(1, 2**31 - 1)).map(items),
+    frozen=st.dictionaries(st.text(), literals.map(literal_text)).map(items),
 )
 devices = st.builds(
     Device,
@@ -20,12 +38,14 @@ devices = st.builds(
     host=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.:@%-]{0,20}", fullmatch=True),
     root=st.none() | st.sampled_from(["/opt/x", "~/boardwright"]),
     tags=st.lists(words, max_size=3).map(tuple),
+    keep=st.integers(1, 100),
 )
 projects = st.builds(
     Project,
     model=paths,
     name=st.none() | words,
-    shapes=shapes.map(lambda found: tuple(found.items())),
+    binding=bindings,
+    frozen_file=st.none() | paths,
     targets=st.lists(words | st.just("jetson-*"), unique=True, max_size=4).map(tuple),
     out=paths,
     inputs=st.none() | paths,
@@ -33,8 +53,27 @@ projects = st.builds(
 )
 open_shapes = st.dictionaries(st.text(), st.lists(st.integers() | st.text(), max_size=4))
 
+FIELDS = (
+    "model",
+    "name",
+    "shapes",
+    "dims",
+    "freeze",
+    "freeze_file",
+    "targets",
+    "out",
+    "inputs",
+    "devices",
+)
 EMPTY = Project(
-    model="model.onnx", name=None, shapes=(), targets=(), out="dist", inputs=None, devices=()
+    model="model.onnx",
+    name=None,
+    binding=Binding(),
+    frozen_file=None,
+    targets=(),
+    out="dist",
+    inputs=None,
+    devices=(),
 )
 
 
@@ -46,7 +85,7 @@ def test_what_is_written_is_read_back(written: Project, unknown: OpenShapes) -> 
 
 def test_every_field_is_explained() -> None:
     lines = project.render(EMPTY).splitlines()
-    for field in ("model", "name", "shapes", "targets", "out", "inputs", "devices"):
+    for field in FIELDS:
         place = next(
             number
             for number, line in enumerate(lines)
@@ -57,14 +96,17 @@ def test_every_field_is_explained() -> None:
 
 def test_what_is_commented_out_is_a_valid_example() -> None:
     lines = project.render(EMPTY).splitlines()
-    fields = ("name:", "shapes:", "targets:", "inputs:", "devices:", "  ")
+    fields = (*(f"{field}:" for field in FIELDS), "  ")
     filled = "\n".join(
         line.removeprefix("# ") if line.removeprefix("# ").startswith(fields) else line
         for line in lines
     )
     example = project.parse(filled, project.FILENAME)
     assert example.name
-    assert example.shapes
+    assert example.binding.shapes
+    assert example.binding.dims
+    assert example.binding.frozen
+    assert example.frozen_file
     assert example.targets
     assert example.inputs
     assert example.devices

@@ -1,0 +1,120 @@
+"""``boardwright check``: whether a model can be built, what it needs, and else why not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.binding import read_binding
+from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
+from builder.cli.environment import Environment, read_environment
+from builder.cli.installation import parsed_values, read_matrix
+from builder.cli.options import (
+    binding_options,
+    json_option,
+    target_folders_option,
+    target_option,
+    toolchain_option,
+)
+from builder.cli.steps import Desk
+from builder.cli.toolchains import Choice
+from builder.effects.parsed import ParsedValues
+from builder.errors import ModelRefused
+from builder.matrix import select
+from builder.model.inspection import Inspection
+from builder.model.target import Target
+from builder.planning import plan_inspection
+from builder.report import check_report
+from builder.report.json_report import write_json
+
+_DEFAULT_TARGETS = ("x86_64-linux",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """The options of ``check``, as click gives them."""
+
+    model: Path | None
+    targets: tuple[str, ...]
+    shapes: tuple[str, ...]
+    dims: tuple[str, ...]
+    freezes: tuple[str, ...]
+    toolchain: Choice
+    target_folders: tuple[Path, ...]
+    as_json: bool
+    verbose: bool
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@target_option
+@binding_options
+@toolchain_option
+@target_folders_option
+@json_option
+@click.option("-v", "--verbose", is_flag=True, help="Show what the tools say.")
+def command(**options: Any) -> int:
+    """Say whether MODEL can be built and what it needs, or name every node that cannot.
+
+    Nothing is compiled. What is not given is taken from boardwright.yaml in this folder or above.
+    The exit code is 0, or 3 where the model is refused.
+    """
+    return check(Flags(**options), read_environment())
+
+
+def check(flags: Flags, environment: Environment) -> int:
+    """Inspect the model and print the report; return the exit code."""
+    parsed = parsed_values(environment.cache_root)
+    settings = _settings(flags, parsed)
+    targets = select(read_matrix(flags.target_folders), settings.patterns)
+    try:
+        inspection = _inspect(flags, settings, targets, environment)
+    except ModelRefused as failure:
+        _print_refusal(settings, failure, as_json=flags.as_json)
+        return failure.exit_code
+    _print(settings, inspection, targets, as_json=flags.as_json)
+    return 0
+
+
+def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+    cwd = Path.cwd()
+    file = find_project(cwd)
+    binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
+    wishes = Wishes(
+        model=flags.model, patterns=flags.targets, binding=binding, frozen_file=frozen_file
+    )
+    project = read_project(file, parsed) if file else None
+    root = file.parent if file else cwd
+    return settle(wishes, project, root, otherwise=_DEFAULT_TARGETS)
+
+
+def _inspect(
+    flags: Flags, settings: Settings, targets: tuple[Target, ...], environment: Environment
+) -> Inspection:
+    desk = Desk.of(flags.toolchain, targets, environment)
+    artifact = desk.make(settings, plan_inspection, verbose=flags.verbose)
+    text = (artifact / "inspection.json").read_text(encoding="utf-8")
+    return Inspection.from_json(json.loads(text))
+
+
+def _print(
+    settings: Settings, inspection: Inspection, targets: Sequence[Target], *, as_json: bool
+) -> None:
+    memories = [check_report.memory(inspection, target) for target in targets]
+    if as_json:
+        write_json(sys.stdout, check_report.ok_document(settings.name, inspection, memories))
+    else:
+        click.echo("\n".join(check_report.ok_lines(settings.name, inspection, memories)))
+
+
+def _print_refusal(settings: Settings, failure: ModelRefused, *, as_json: bool) -> None:
+    if as_json:
+        write_json(sys.stdout, check_report.refused_document(settings.name, failure))
+    else:
+        click.echo("\n".join(check_report.refused_lines(settings.name, failure)))

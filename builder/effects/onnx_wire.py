@@ -1,0 +1,87 @@
+"""What protobuf's wire format alone says of a file that protobuf does not take.
+
+A message is a series of tags (field number and wire type), each with its content; see
+protobuf.dev, "Encoding". Field numbers are those of onnx.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_DEPTH = 32
+"""Graphs within graphs: about where protobuf's own limit of 100 nested messages lies."""
+
+_VARINT, _LENGTH_DELIMITED = 0, 2
+_MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
+_INNER = {
+    "model": {7: "graph"},
+    "graph": {1: "node"},
+    "node": {5: "attribute"},
+    "attribute": {6: "graph", 11: "graph"},
+}
+_MOST_TAGS = 1_000_000
+
+
+def ends_early(path: Path) -> bool:
+    """Say whether the file is a ModelProto as far as it goes, but goes not far enough."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        while (tag := _varint(file)) is not None:
+            if tag >> 3 not in _MODEL_FIELDS or tag & 7 not in (_VARINT, _LENGTH_DELIMITED):
+                return False
+            value = _varint(file)
+            if value is None:
+                return True
+            if tag & 7 == _LENGTH_DELIMITED:
+                if file.tell() + value > size_bytes:
+                    return True
+                file.seek(value, os.SEEK_CUR)
+    return False
+
+
+def is_too_deep(path: Path) -> bool:
+    """Say whether the file is a ModelProto with more than ``MAX_DEPTH`` graphs in each other."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return _deepest(content) > MAX_DEPTH
+
+
+def _deepest(content: mmap.mmap) -> int:
+    """Walk into every graph, in the order of the file, until one lies too deep or sense ends."""
+    open_messages = [("model", len(content))]
+    depth = deepest = 0
+    for _ in range(_MOST_TAGS):
+        while open_messages and content.tell() >= open_messages[-1][1]:
+            depth -= open_messages.pop()[0] == "graph"
+        if not open_messages or deepest > MAX_DEPTH:
+            break
+        tag, value = _varint(content), _varint(content)
+        if tag is None or value is None or tag & 7 not in (_VARINT, _LENGTH_DELIMITED):
+            break
+        inner = _INNER[open_messages[-1][0]].get(tag >> 3)
+        end = content.tell() + value
+        if tag & 7 == _VARINT:
+            continue
+        if end > open_messages[-1][1]:
+            break
+        if inner is None:
+            content.seek(end)
+            continue
+        open_messages.append((inner, end))
+        depth += inner == "graph"
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _varint(file: BinaryIO | mmap.mmap) -> int | None:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = file.read(1)
+        if not byte:
+            return None
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            break
+    return value

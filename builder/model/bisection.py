@@ -1,0 +1,44 @@
+"""Where a bundle's numbers leave ONNX Runtime's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Cause = Literal["node", "accumulation", "preparation", "unseen"]
+"""``node``: one kernel is wrong on the very inputs it was given. ``accumulation``: each is right,
+but errors add up. ``preparation``: the model was wrong before it was compiled. ``unseen``: every
+tensor that could be compared is right, so what is wrong lies between or behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One tensor that a kernel wrote, beside what ONNX Runtime computes for the same ONNX value.
+
+    ``allowed`` is the largest absolute error that its tolerance would let pass.
+    """
+
+    value: str
+    kernel: str
+    nodes: tuple[str, ...]
+    max_abs_error: float
+    allowed: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisection:
+    """The first ONNX node that diverges, and how errors grow up to it and from it on.
+
+    ``node`` is the weightiest of ``nodes``, which its kernel computes together; None where no node
+    is to blame. ``local_error`` is the kernel's own: against ONNX Runtime on the same inputs.
+    """
+
+    cause: Cause
+    node: str | None
+    operator: str | None
+    nodes: tuple[str, ...]
+    kernel: str | None
+    max_abs_error: float | None
+    local_error: float | None
+    compared: tuple[Compared, ...]

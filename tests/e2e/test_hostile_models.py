@@ -1,0 +1,142 @@
+"""Hostile models through the whole program: refused by name, in little memory, touching nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tests.e2e.hostile_models import HOSTILE, Hostile
+
+ROOT = Path(__file__).parents[2]
+MEMORY_BYTES = 1 << 30
+HANGS_AFTER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A finished program: exit code, what it printed as JSON, the largest process's memory."""
+
+    code: int
+    said: dict[str, Any]
+    peak_bytes: int
+
+
+def boardwright(verb: str, model: Path, cache: Path, *options: str) -> Ended:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(cache),
+        "PYTHONPATH": str(ROOT),
+        "BOARDWRIGHT_CACHE_DIR": str(cache),
+    }
+    argv = (sys.executable, "-m", "builder", verb, str(model), "--toolchain", "local", "--json")
+    program = subprocess.Popen(
+        (*argv, *options), stdout=subprocess.PIPE, cwd=cache.parent, env=environment
+    )
+    try:
+        out, _ = program.communicate(timeout=HANGS_AFTER_S)
+    finally:
+        program.kill()
+    # The largest of all children so far: one that took too much fails its own test first.
+    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return Ended(code=program.returncode, said=json.loads(out), peak_bytes=peak_bytes)
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+def test_refused_by_name_in_little_memory(hostile: Hostile, tmp_path: Path) -> None:
+    place, cache = tmp_path / "models", tmp_path / "cache"
+    place.mkdir()
+    model = hostile.make(place)
+    before = files(place)
+    ended = boardwright("check", model, cache)
+    error = ended.said["error"]
+    assert (ended.code, error["exit_code"]) == (3, 3), error
+    assert error["reason"] in hostile.reasons, error
+    assert hostile.named in json.dumps(error)
+    assert ended.peak_bytes <= MEMORY_BYTES
+    assert files(place) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"models", "cache"}
+
+
+NAMES = (
+    "$(touch /tmp/boardwright-was-here)",
+    "../../../boardwright-escaped",
+    "/etc/boardwright-absolute",
+    "<script>alert(1)</script>",
+    'a"; int main; //',
+    "\x1b[31mred\nline\ttab",
+    "*/ #include </etc/passwd> /*",
+    "名前 {{ 7 * 7 }} {% raw %}",
+    "-rf",
+    ".",
+    "a" * 5000,
+)
+
+
+def test_strange_names_are_built_and_reach_nothing_raw(tmp_path: Path) -> None:
+    """Names that are text are the author's business: they stay names, wherever they stand."""
+    place = tmp_path / "models"
+    place.mkdir()
+    model = place / "m.onnx"
+    made = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [2, 3]) for n in NAMES]
+    nodes = [
+        helper.make_node("Relu" if i % 2 else "Abs", ["x"], [name], name=name)
+        for i, name in enumerate(NAMES)
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
+    graph = helper.make_graph(nodes, NAMES[0], [x], made, doc_string=NAMES[3])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), model)
+    ended = boardwright(
+        "build", model, tmp_path / "cache", "-t", "x86_64-linux", "-o", str(tmp_path / "out")
+    )
+    assert ended.code == 0, ended.said
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "cache", "out"}
+    assert not Path("/tmp/boardwright-was-here").exists()
+    bundle = tmp_path / "out" / "m" / "x86_64-linux" / "bundle"
+    assert all(path.resolve().is_relative_to(bundle.resolve()) for path in bundle.rglob("*"))
+    texts = [path.read_text(encoding="utf-8") for path in bundle.rglob("*.md")]
+    assert texts
+    assert not any("<script>" in text or "\x1b" in text for text in texts)
+    listed = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert [output["name"] for output in listed["signature"]["outputs"]] == list(NAMES)
+
+
+def test_weights_that_are_no_numbers_compute_what_onnx_runtime_does(tmp_path: Path) -> None:
+    place = tmp_path / "models"
+    place.mkdir()
+    odd = np.array([[np.nan, np.inf, -np.inf, 1.0]] * 4, np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"]),
+            helper.make_node("Add", ["m", "w"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 4])],
+        [onnx.numpy_helper.from_array(odd, "w")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), place / "m.onnx")
+    ended = boardwright(
+        "build",
+        place / "m.onnx",
+        tmp_path / "cache",
+        *("-t", "x86_64-linux", "-o", str(tmp_path / "out")),
+    )
+    assert ended.code == 0, ended.said
+    assert ended.said["targets"][0]["verify"]["ok"] is True

@@ -1,0 +1,173 @@
+"""What cannot be built is refused whole: every node, why, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from builder.compiler import importing
+from builder.compiler.prepare.pipeline import prepare
+from builder.errors import BoardwrightError, ModelRefused
+from tests.unit.compiler.models import model
+
+node = helper.make_node
+info = helper.make_tensor_value_info
+
+
+def refusal(tmp_path: Path, made: onnx.ModelProto) -> BoardwrightError:
+    source, folder = tmp_path / "m.onnx", tmp_path / "prepared"
+    onnx.save(made, source)
+    folder.mkdir()
+    with pytest.raises(ModelRefused) as caught:
+        prepare(source, seed=0, output=folder, log=lambda _: None)
+        importing.import_model(importing.read_prepared(folder), folder)
+    return caught.value
+
+
+def reasons(failure: BoardwrightError) -> list[tuple[str, str]]:
+    return [(entry["node"], entry["reason"]) for entry in failure.details["nodes"]]
+
+
+def typed(graph_nodes: list[onnx.NodeProto], inputs: Any, outputs: Any) -> onnx.ModelProto:
+    graph = helper.make_graph(graph_nodes, "g", inputs, outputs)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def test_shapes_that_depend_on_data_are_blamed_on_their_cause_only(tmp_path: Path) -> None:
+    made = typed(
+        [
+            node("NonZero", ["x"], ["where"], name="finder"),
+            node("Cast", ["where"], ["cast"], name="follower", to=TensorProto.FLOAT),
+            node("Relu", ["cast"], ["y"], name="follower2"),
+        ],
+        [info("x", TensorProto.FLOAT, [3, 4])],
+        [info("y", TensorProto.FLOAT, [2, None])],
+    )
+    failure = refusal(tmp_path, made)
+    assert (failure.reason, reasons(failure)) == (
+        "data-dependent-shape",
+        [("finder", "data-dependent-shape")],
+    )
+    entry = failure.details["nodes"][0]
+    assert (entry["operator"], entry["domain"], entry["opset"]) == ("NonZero", "", 17)
+    assert entry["inputs"] == ({"name": "x", "dtype": "float", "shape": (3, 4)},)
+    assert entry["outputs"][0]["shape"] == (2, "?")
+
+
+def test_reasons_of_all_kinds_stand_in_one_report_in_the_models_order(tmp_path: Path) -> None:
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [node("Secret", ["x"], [name], name=f"{name}-node", domain="com.example")],
+            name,
+            [],
+            [info(name, TensorProto.FLOAT, [3, 4])],
+        )
+        for name in ("then", "else")
+    }
+    made = typed(
+        [
+            node("Secret", ["x"], ["a"], name="custom", domain="com.example"),
+            node("If", ["condition"], ["b"], name="branch", **branches),
+            node("DFT", ["signal"], ["c"], name="transform", axis=1),
+            node("NonZero", ["x"], ["d"], name="finder"),
+        ],
+        [
+            info("x", TensorProto.FLOAT, [3, 4]),
+            info("condition", TensorProto.BOOL, []),
+            info("signal", TensorProto.FLOAT, [1, 8, 2]),
+        ],
+        [
+            info("a", TensorProto.FLOAT, [3, 4]),
+            info("b", TensorProto.FLOAT, [3, 4]),
+            info("c", TensorProto.FLOAT, [1, 8, 2]),
+            info("d", TensorProto.INT64, [2, None]),
+        ],
+    )
+    failure = refusal(tmp_path, made)
+    assert failure.reason == "unsupported-nodes"
+    found = dict(reasons(failure))
+    assert next(iter(found)) == "custom"
+    assert found["custom"] == found["then-node"] == "custom-domain"
+    assert (found["branch"], found["finder"]) == ("control-flow", "data-dependent-shape")
+    nested = next(e for e in failure.details["nodes"] if e["node"] == "then-node")
+    assert nested["path"] == ("branch.then_branch",)
+    decider = next(e for e in failure.details["nodes"] if e["node"] == "branch")
+    assert "condition" in decider["suggestion"]
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (
+            typed(
+                [node("Frobnicate", ["x"], ["y"], name="odd")],
+                [info("x", TensorProto.FLOAT, [3])],
+                [info("y", TensorProto.FLOAT, [3])],
+            ),
+            "unknown-operator",
+        ),
+        (
+            typed(
+                [node("StringNormalizer", ["x"], ["y"], name="odd")],
+                [info("x", TensorProto.STRING, [3])],
+                [info("y", TensorProto.STRING, [None])],
+            ),
+            "unsupported-type",
+        ),
+    ],
+)
+def test_each_reason_has_its_slug(tmp_path: Path, made: onnx.ModelProto, reason: str) -> None:
+    failure = refusal(tmp_path, made)
+    assert failure.details["nodes"][0]["node"] == "odd"
+    assert failure.reason == reason
+
+
+def test_all_failing_conversions_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = importing._Importer._convert_operator
+
+    def failing(self: Any, operator: str, *rest: Any) -> Any:
+        if operator in ("Tanh", "Sigmoid"):
+            raise NotImplementedError("only on Sundays")
+        return convert(self, operator, *rest)
+
+    monkeypatch.setattr(importing._Importer, "_convert_operator", failing)
+    made = model(
+        [
+            node("Tanh", ["x"], ["a"], name="first"),
+            node("Add", ["a", "x"], ["b"], name="between"),
+            node("Sigmoid", ["b"], ["y"], name="second"),
+        ],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3]},
+    )
+    failure = refusal(tmp_path, made)
+    assert reasons(failure) == [
+        ("first", "unconvertible-node"),
+        ("second", "unconvertible-node"),
+    ]
+    assert failure.details["nodes"][0]["why"] == "only on Sundays"
+
+
+def test_weights_count_as_values_of_known_shape(tmp_path: Path) -> None:
+    weights = {"w": np.ones((200, 40), np.float32)}
+    made = model(
+        [
+            node("MatMul", ["x", "w"], ["h"], name="fine"),
+            node("NonZero", ["h"], ["n"], name="finder"),
+            node("Cast", ["n"], ["y"], name="cast", to=TensorProto.FLOAT),
+        ],
+        inputs={"x": [1, 200]},
+        outputs={"y": [2, 1]},
+        weights=weights,
+    )
+    del made.graph.output[0].type.tensor_type.shape.dim[:]
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    assert reasons(refusal(tmp_path, made)) == [("finder", "data-dependent-shape")]
