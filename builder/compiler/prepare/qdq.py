@@ -96,7 +96,7 @@ class _Surroundings:
         if result is None or operation is None:
             return False
         operands = [self._dequantised(site, name) for name in operation.input[:2]]
-        data, weight = (operands + [None, None])[:2]
+        data, weight = [*operands, None, None][:2]
         if data is None or weight is None or not _is_scalar(site, data.scale):
             return False
         if operation.op_type == "Conv":
