@@ -9,6 +9,8 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
+from builder.compiler.kernels import joining
+
 Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
 
@@ -77,8 +79,21 @@ def _reduced(
     return te.compute(shape, element, name=name)
 
 
+def _concat(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    """Join part by part; a single part, or a list of them without an axis, is left to TVM."""
+    parts = call.args[0]
+    fields = list(parts.fields) if isinstance(parts, relax.Tuple) else []
+    if len(fields) < 2 or call.attrs.axis is None:
+        return tvm.ir.Op.get("relax.concat").get_attr("FLegalize")(builder, call)
+    shapes = [tuple(int(extent) for extent in field.ty.shape) for field in fields]
+    axis = int(call.attrs.axis) % len(shapes[0])
+    kernel = joining.concatenation(shapes, axis, str(call.ty.dtype))
+    return relax.call_tir(builder.add_func(kernel, "concatenate"), fields, call.ty)
+
+
 _OWN: dict[str, Legalization] = {
     "relax.clip": _clip,
+    "relax.concat": _concat,
     "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
     "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import tvm
 from tvm import relax
 
-from builder.compiler import blocking, constants, legalize, provenance, vector_math
+from builder.compiler import blocking, constants, legalize, provenance, siblings, vector_math
 from builder.compiler.kernels import dispatch, work
 from builder.compiler.vector_unit import VectorUnit, vector_unit
 from builder.model.target import Cpu, Platform
@@ -66,6 +66,7 @@ PIPELINE: tuple[Pass, ...] = (
     _stock("decompose", Transform.DecomposeOpsForInference),
     _stock("canonicalize", Transform.CanonicalizeBindings),
     Pass(name="fold-constants", apply=constants.fold),
+    Pass(name="merge-siblings", apply=lambda mod, facts: siblings.merge(mod, facts.block)),
     Pass(name="block-channels", apply=_block),
     _stock("drop-dead-operators", Transform.DeadCodeElimination),
     _stock("canonicalize-again", Transform.CanonicalizeBindings),

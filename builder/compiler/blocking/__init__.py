@@ -23,6 +23,7 @@ RULES: Mapping[str, Rule] = {
     "relax.nn.avg_pool2d": images.average_pool,
     "relax.mean": images.mean,
     "relax.concat": images.concat,
+    "relax.strided_slice": images.channel_slice,
     "relax.matmul": products.matrix_product,
     "relax.nn.softmax": products.row_softmax,
     "relax.nn.layer_norm": products.layer_norm,

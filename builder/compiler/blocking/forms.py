@@ -18,13 +18,14 @@ from tvm import relax, te, tirx
 from builder.compiler import tensors
 from builder.compiler.kernels.conv import Compute, round_up
 
+INJECTIVE = 2
+"""TVM's pattern of an operator that only moves elements."""
+
 ANCHOR = 4
 """TVM's pattern of an operator that elementwise followers may be fused into."""
 
 OPAQUE = 8
 """TVM's pattern of an operator that nothing is fused with."""
-
-_INJECTIVE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Forms:
         """Return the plain form of a variable of the old main."""
         if var not in self.plain:
             made = self.blocked[var]
-            compute = _unblock(made.channels)
-            self.plain[var] = self.emit_te(compute, made.value, name="unblock", pattern=_INJECTIVE)
+            compute = unblock(0, made.channels)
+            self.plain[var] = self.emit_te(compute, made.value, name="unblock", pattern=INJECTIVE)
         return self.plain[var]
 
     def blocked_form(self, var: relax.Var) -> Blocked:
@@ -78,7 +79,7 @@ class Forms:
         if var not in self.blocked:
             source = self.plain[var]
             compute = _block(self.block)
-            made = self.emit_te(compute, source, name="block", pattern=_INJECTIVE)
+            made = self.emit_te(compute, source, name="block", pattern=INJECTIVE)
             self.blocked[var] = Blocked(made, shape(source)[1])
         return self.blocked[var]
 
@@ -140,12 +141,14 @@ def _block(lanes: int) -> Compute:
     return of
 
 
-def _unblock(channels: int) -> Compute:
+def unblock(first: int, channels: int) -> Compute:
+    """Return the TE that takes ``channels`` channels from ``first`` on out of their blocks."""
+
     def of(data: te.Tensor) -> te.Tensor:
         batch, _, height, width, lanes = (int(extent) for extent in data.shape)
         return te.compute(
             (batch, channels, height, width),
-            lambda n, c, y, x: data[n, c // lanes, y, x, c % lanes],
+            lambda n, c, y, x: data[n, (c + first) // lanes, y, x, (c + first) % lanes],
             name="unblock",
         )
 

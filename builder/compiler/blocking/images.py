@@ -8,7 +8,15 @@ import numpy.typing as npt
 from tvm import relax
 
 from builder.compiler import tensors
-from builder.compiler.blocking.forms import ANCHOR, OPAQUE, Blocked, Forms, shape
+from builder.compiler.blocking.forms import (
+    ANCHOR,
+    INJECTIVE,
+    OPAQUE,
+    Blocked,
+    Forms,
+    shape,
+    unblock,
+)
 from builder.compiler.kernels import channels, conv, depthwise, pooling, winograd
 from builder.compiler.kernels.window import Window, window
 
@@ -147,6 +155,19 @@ def concat(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     whole = [part for part in parts if part is not None]
     made = forms.emit(relax.op.concat([part.value for part in whole], 1))
     return Blocked(made, sum(part.channels for part in whole))
+
+
+def channel_slice(forms: Forms, _var: relax.Var, call: relax.Call) -> relax.Expr | None:
+    """Take some channels straight out of their blocks."""
+    data, *bounds = call.args
+    numbers = [[int(number) for number in bound.fields] for bound in bounds]
+    if data not in forms.blocked or numbers[0] != [1] or numbers[3:] not in ([], [[1]]):
+        return None
+    [start], [stop] = numbers[1:3]
+    if not 0 <= start < stop <= forms.blocked[data].channels:
+        return None
+    compute = unblock(start, stop - start)
+    return forms.emit_te(compute, forms.blocked[data].value, name="unblock", pattern=INJECTIVE)
 
 
 def _reaching(sliding: Window, data: Blocked, height: int, width: int) -> Window:

@@ -100,7 +100,7 @@ def given_inputs(path: Path, specs: Sequence[TensorSpec]) -> Arrays:
 def reference_outputs(
     model: Path, inputs: Arrays, specs: Sequence[TensorSpec], *, as_written: bool = False
 ) -> Arrays:
-    """Run the user's own model file on ONNX Runtime, one thread; return its outputs by name.
+    """Run the user's own model on ONNX Runtime, one thread; return its outputs by name.
 
     ``as_written`` has it compute node by node, with nothing fused.
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from builder.compiler.node_names import subgraphs
 from builder.compiler.prepare import simplify
 from builder.compiler.prepare.rewriting import Site, rewrite
-from builder.compiler.prepare.skeleton import Skeleton
+from builder.compiler.prepare.skeleton import Skeleton, used_names
 
 _EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
@@ -60,17 +61,10 @@ def _drop_unused(skeleton: Skeleton) -> None:
         if any(output in used for output in node.output):
             kept.append(node)
             used |= set(node.input)
-            used |= {name for a in node.attribute if a.HasField("g") for name in _captured(a.g)}
+            for _, inner in subgraphs(node):
+                used |= used_names(inner)
     del graph.node[:]
     graph.node.extend(reversed(kept))
-
-
-def _captured(graph: onnx.GraphProto) -> set[str]:
-    names = {value.name for value in graph.output}
-    for node in graph.node:
-        names |= set(node.input)
-        names |= {name for a in node.attribute if a.HasField("g") for name in _captured(a.g)}
-    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from builder.compiler.node_names import subgraphs
 from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
@@ -139,9 +140,15 @@ def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
 
 def write(skeleton: Skeleton, path: Path) -> None:
     """Write the model with its large initialisers as external data beside it."""
-    used = {name for node in skeleton.model.graph.node for name in node.input}
-    used |= {value.name for value in skeleton.model.graph.output}
-    graph = skeleton.model.graph
+    path.write_bytes(serialized(skeleton))
+
+
+def serialized(skeleton: Skeleton) -> bytes:
+    """Return what ``write`` writes; the skeleton stays as it is."""
+    model = onnx.ModelProto()
+    model.CopyFrom(skeleton.model)
+    graph = model.graph
+    used = used_names(graph)
     types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
     _remove(graph.input, set(skeleton.spans))
     for name, span in skeleton.spans.items():
@@ -156,7 +163,18 @@ def write(skeleton: Skeleton, path: Path) -> None:
         ):
             tensor.external_data.add(key=key, value=str(entry))
         graph.initializer.append(tensor)
-    path.write_bytes(skeleton.model.SerializeToString(deterministic=True))
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def used_names(graph: onnx.GraphProto) -> set[str]:
+    """Return the values that nodes, however deep, and outputs of ``graph`` take."""
+    used = {value.name for value in graph.output}
+    for node in graph.node:
+        used.update(node.input)
+        for _, inner in subgraphs(node):
+            used |= used_names(inner)
+    return used
 
 
 def _remove(named: Any, doomed: set[str]) -> None:

@@ -321,3 +321,39 @@ def test_a_scale_by_channel_works_on_either_side(lanes: int) -> None:
         weights={"w": values(19, 3, 3, 3)},
     )
     assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_concatenations(axis: int, lanes: int) -> None:
+    """Parts of uneven length, one of them moved and computed on the way in."""
+    parts = {"a": [6, 5, 7], "b": [6, 5, 7], "c": [7, 6, 5]}
+    made = model(
+        [
+            helper.make_node("Transpose", ["c"], ["t"], perm=[1, 2, 0]),
+            helper.make_node("Sigmoid", ["t"], ["s"]),
+            helper.make_node("Concat", ["a", "s", "b", "a"], ["j"], axis=axis),
+            helper.make_node("Relu", ["j"], ["y"]),
+        ],
+        inputs=parts,
+        outputs={"y": None},
+    )
+    assert check(made, lanes, cores=4) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_channels_are_sliced_out_of_blocks(lanes: int) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node("Slice", ["c", "one", "nine", "axis"], ["y"]),
+            helper.make_node("Slice", ["c", "one", "nine", "axis", "two"], ["z"]),
+        ],
+        inputs={"x": [1, 3, 6, 5]},
+        outputs={"y": None, "z": None},
+        weights={
+            "w": values(19, 3, 1, 1),
+            **{k: np.array([v]) for k, v in {"one": 1, "two": 2, "nine": 9, "axis": 1}.items()},
+        },
+    )
+    assert check(made, lanes) == []

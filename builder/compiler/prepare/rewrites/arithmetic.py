@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from onnx import TensorProto
 
 from builder.compiler.prepare.rewriting import Rewrite, Site
 
@@ -45,7 +46,18 @@ def reduce_bits(site: Site) -> bool:
     return True
 
 
+def narrow_in_two_steps(site: Site) -> bool:
+    """Cast of float64 to 16 bits: by float32, as ONNX Runtime does. LLVM has no sure way on Arm."""
+    half = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+    if site.dtype(0) != np.float64 or site.attribute("to") not in half:
+        return False
+    single = site.cast(site.node.input[0], np.float32)
+    site.again([single], to=site.node.output[0])
+    return True
+
+
 TABLE: Mapping[str, Rewrite] = {
+    "Cast": narrow_in_two_steps,
     "IsInf": is_infinite,
     "Pow": power,
     "ReduceMax": reduce_bits,
