@@ -50,7 +50,7 @@ def find_bundle(place: Path) -> Path:
     """
     for folder in (place, place / "bundle"):
         if (folder / MANIFEST).is_file():
-            if not (folder / "bin" / "run").is_file():
+            if any(folder.glob("*.aar")):
                 raise not_runnable(str(place))
             return folder.absolute()
     raise UsageError(

@@ -117,8 +117,8 @@ def a_server(folder: Path, answer: bytes) -> Iterator[AdbSettings]:
                 except OSError:
                     return
                 with end:
-                    end.recv(4096)
-                    end.sendall(answer)
+                    if end.recv(4096):
+                        end.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

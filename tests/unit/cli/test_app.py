@@ -236,6 +236,14 @@ def test_run_needs_a_bundle(tmp_path: Path) -> None:
     assert caught.value.reason == "no-bundle"
 
 
+def test_an_archive_for_apps_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").touch()
+    (tmp_path / "digits.aar").touch()
+    with pytest.raises(UsageError) as caught:
+        find_bundle(tmp_path)
+    assert caught.value.reason == "not-runnable"
+
+
 def test_a_bundle_is_found_from_its_targets_folder(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.mkdir()
