@@ -11,6 +11,7 @@ from typing import Any
 
 import tvm
 
+from builder.compiler import stack
 from builder.errors import BuildFailed, UsageError
 from builder.model.target import Cpu, CpuVariant, Platform
 
@@ -83,8 +84,11 @@ class KernelObject:
             self.prefix + name: self.mod[name].with_attr("global_symbol", self.prefix + name)
             for name in self.names
         }
+        stack.register()
         with tvm.transform.PassContext(config=_CONFIG):
-            library = tvm.tirx.build(tvm.IRModule(kernels), target=self.target)
+            library = tvm.tirx.build(
+                tvm.IRModule(kernels), target=self.target, pipeline=stack.PIPELINE
+            )
         library.write_to_file(str(self.path), "o")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tvm import s_tir, te, tirx
 
+from builder.compiler.kernels import lanes as lanewise
 from builder.compiler.kernels import loops
 from builder.compiler.kernels.conv import Compute
 from builder.compiler.vector_unit import VectorUnit
@@ -24,25 +25,21 @@ def compute(epsilon: float, lanes: int) -> Compute:
         shape = [int(extent) for extent in data.shape]
         *lead, length = shape
         rank, vectors = len(lead), length // lanes
-        i, j, k, m = (te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes))
+        i, k = (te.reduce_axis((0, vectors)) for _ in range(2))
         inverse = tirx.const(1.0 / length, "float32")
         sum_lane = te.compute(
             (*lead, lanes),
             lambda *at: te.sum(data[(*at[:rank], i * lanes + at[rank])], axis=[i]),
             name="layernorm_sum_lane",
         )
-        total = te.compute(
-            lead, lambda *at: te.sum(sum_lane[(*at, j)], axis=[j]), name="layernorm_sum"
-        )
+        total = lanewise.fold(sum_lane, lambda x, y: x + y, "layernorm_sum")
 
         def square(*at: Any) -> Any:
             off = data[(*at[:rank], k * lanes + at[rank])] - total[at[:rank]] * inverse
             return te.sum(off * off, axis=[k])
 
         square_lane = te.compute((*lead, lanes), square, name="layernorm_square_lane")
-        squares = te.compute(
-            lead, lambda *at: te.sum(square_lane[(*at, m)], axis=[m]), name="layernorm_square"
-        )
+        squares = lanewise.fold(square_lane, lambda x, y: x + y, "layernorm_square")
         scale = te.compute(
             lead,
             lambda *at: (
@@ -66,15 +63,13 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     out = sch.get_sblock(ANCHOR)
     *lead, _ = sch.get_loops(out)
     row = sch.fuse(*lead)
-    for part in ("scale", "square", "square_lane", "sum", "sum_lane"):
-        block = sch.get_sblock(f"layernorm_{part}")
+    for block in reversed(loops.blocks(sch)[:-1]):
         sch.compute_at(block, row, preserve_unit_loops=True)
         sch.set_scope(block, 0, "local")
     if parallel:
         sch.parallel(row)
     for part in ("sum_lane", "square_lane"):
         loops.reduce_lane_by_lane(sch, sch.get_sblock(f"layernorm_{part}"))
-    for part in ("sum", "square"):
-        sch.unroll(sch.get_loops(sch.get_sblock(f"layernorm_{part}"))[-1])
     _, lane = sch.split(sch.get_loops(out)[-1], [None, unit.lanes])
     sch.vectorize(lane)
+    lanewise.vectorise_halves(sch, row)

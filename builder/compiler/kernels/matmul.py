@@ -20,6 +20,10 @@ from builder.compiler.vector_unit import VectorUnit
 ANCHOR = "matmul_sum"
 PACK = "matmul_pack"
 
+_PAGE_BYTES = 4096
+_ROWS_OF_A_SET = 8
+_MANY_ROWS = 1 << 30
+
 
 def panel(columns: int, block: int) -> int:
     """Return the width of a panel for a product of ``columns`` columns: one or two blocks."""
@@ -98,7 +102,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
     vectors = min(2, width // unit.lanes)
-    limit = _row_limit(unit) // vectors
+    limit = min(_row_limit(unit) // vectors, _rows_in_cache(sch, main))
     heavy = rows > 1 and loops.is_heavy(sch, last)
     tile = (tiles.whole_row_tile(rows, limit) if heavy else None) or tiles.row_tile(rows, limit)
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
@@ -149,3 +153,12 @@ def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
 def _row_limit(unit: VectorUnit) -> int:
     """Sums of a matrix tile: its loads are few, so it may use more registers than an image's."""
     return unit.registers * 3 // 4
+
+
+def _rows_in_cache(sch: s_tir.Schedule, main: loops.Block) -> int:
+    """Return how many rows of the left operand can be walked side by side.
+
+    Rows that lie whole pages apart share the sets of a first-level cache and drive each other out.
+    """
+    row_bytes = 4 * int(sch.get(main).reads[0].source.shape[-1])
+    return _ROWS_OF_A_SET if row_bytes % _PAGE_BYTES == 0 else _MANY_ROWS

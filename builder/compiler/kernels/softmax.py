@@ -6,6 +6,7 @@ from typing import Any
 
 from tvm import s_tir, te, tirx
 
+from builder.compiler.kernels import lanes as lanewise
 from builder.compiler.kernels import loops
 from builder.compiler.kernels.conv import Compute
 from builder.compiler.vector_unit import VectorUnit
@@ -34,13 +35,13 @@ def compute(lanes: int) -> Compute:
             return tirx.if_then_else(position < length, value, tirx.const(_LOWEST, "float32"))
 
         pack = te.compute((*lead, vectors, lanes), packed, name="softmax_pack")
-        i, j, k, m = (te.reduce_axis((0, extent)) for extent in (vectors, lanes, vectors, lanes))
+        i, k = (te.reduce_axis((0, vectors)) for _ in range(2))
         top_lane = te.compute(
             (*lead, lanes),
             lambda *at: te.max(pack[(*at[:rank], i, at[rank])], axis=[i]),
             name="softmax_top_lane",
         )
-        top = te.compute(lead, lambda *at: te.max(top_lane[(*at, j)], axis=[j]), name="softmax_top")
+        top = lanewise.fold(top_lane, tirx.max, "softmax_top")
         powers = te.compute(
             (*lead, vectors, lanes),
             lambda *at: tirx.exp(pack[at] - top[at[:rank]]),
@@ -51,9 +52,7 @@ def compute(lanes: int) -> Compute:
             lambda *at: te.sum(powers[(*at[:rank], k, at[rank])], axis=[k]),
             name="softmax_sum_lane",
         )
-        total = te.compute(
-            lead, lambda *at: te.sum(sum_lane[(*at, m)], axis=[m]), name="softmax_sum"
-        )
+        total = lanewise.fold(sum_lane, lambda x, y: x + y, "softmax_sum")
         scale = te.compute(
             lead, lambda *at: tirx.const(1.0, "float32") / total[at], name="softmax_scale"
         )
@@ -74,22 +73,20 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     *lead, j = sch.get_loops(out)
     length = loops.extent(sch, j)
     row = sch.fuse(*lead)
-    for part in ("scale", "sum", "sum_lane", "exp", "top", "top_lane", "pack"):
-        sch.compute_at(sch.get_sblock(f"softmax_{part}"), row, preserve_unit_loops=True)
-    for part in ("top_lane", "sum_lane", "top", "sum", "scale"):
-        sch.set_scope(sch.get_sblock(f"softmax_{part}"), 0, "local")
+    for block in reversed(loops.blocks(sch)[:-1]):
+        sch.compute_at(block, row, preserve_unit_loops=True)
+        if loops.name(sch, block) not in ("softmax_pack", "softmax_exp"):
+            sch.set_scope(block, 0, "local")
     if parallel:
         sch.parallel(row)
     for part in ("top_lane", "sum_lane"):
         loops.reduce_lane_by_lane(sch, sch.get_sblock(f"softmax_{part}"))
     for part in ("exp", "pack"):
         inner = sch.get_loops(sch.get_sblock(f"softmax_{part}"))
-        if part == "pack" and length % unit.lanes:
-            sch.fuse(*inner[-2:])  # a masked tail is LLVM's to vectorise
-        else:
-            sch.vectorize(inner[-1])
-    for part in ("top", "sum"):
-        sch.unroll(sch.get_loops(sch.get_sblock(f"softmax_{part}"))[-1])
-    if length % unit.lanes == 0:
+        sch.vectorize(inner[-1])
+    if length % unit.lanes:
+        loops.partition(sch, sch.get_loops(sch.get_sblock("softmax_pack"))[-2])
+    else:
         _, lane = sch.split(sch.get_loops(out)[-1], [None, unit.lanes])
         sch.vectorize(lane)
+    lanewise.vectorise_halves(sch, row)

@@ -11,7 +11,7 @@ import onnx
 import tvm
 from tvm import relax
 
-from builder.compiler import codegen, importing, passes
+from builder.compiler import codegen, importing, passes, stack
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.signature import read_signature
 from builder.model.target import Cpu, Libc, Platform
@@ -48,7 +48,13 @@ def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -
     with target:
         for lowering in _LOWERING:
             mod = lowering(mod)
-        program = relax.build(mod, target=target, relax_pipeline=tvm.transform.Sequential([]))
+        stack.register()
+        program = relax.build(
+            mod,
+            target=target,
+            relax_pipeline=tvm.transform.Sequential([]),
+            tir_pipeline=stack.PIPELINE,
+        )
     machine = relax.VirtualMachine(program, tvm.cpu())
     signature = read_signature(prepared)
     feed = [tvm.runtime.tensor(_load(prepared, "inputs", spec)) for spec in signature.inputs]
