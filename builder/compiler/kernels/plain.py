@@ -11,6 +11,9 @@ from builder.compiler.vector_unit import VectorUnit
 _KEPT = "pad"
 """Padding is worth its own buffer: inlined, its conditions would land in the innermost loop."""
 
+_INTO_BLOCKS = "block"
+"""What ``blocking.forms`` calls the move into channel blocks; a channel shuffle ends with one."""
+
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     """Inline elementwise producers, then vectorise and split over cores block by block."""
@@ -23,6 +26,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
             continue
         if loops.is_reduction(sch, block):
             _reduction(sch, block, unit, parallel)
+        elif loops.name(sch, block) == _INTO_BLOCKS:
+            _into_blocks(sch, block, parallel)
         else:
             _elementwise(sch, block, unit, parallel)
 
@@ -43,6 +48,14 @@ def _elementwise(sch: s_tir.Schedule, block: loops.Block, unit: VectorUnit, para
         return  # LLVM vectorises what is left, with a scalar tail
     _, lane = sch.split(innermost, [None, unit.lanes])
     sch.vectorize(lane)
+
+
+def _into_blocks(sch: s_tir.Schedule, block: loops.Block, parallel: bool) -> None:
+    """Move a row of one channel at a time: where it comes from is worked out once a row."""
+    n, c, y, x, v = sch.get_loops(block)
+    sch.reorder(n, c, y, v, x)
+    if parallel:
+        sch.parallel(sch.fuse(n, c))
 
 
 def _reduction(sch: s_tir.Schedule, block: loops.Block, unit: VectorUnit, parallel: bool) -> None:

@@ -17,6 +17,7 @@ from builder.compiler.operators import (
     scans,
     scattering,
     sorting,
+    summing,
 )
 from builder.compiler.operators.node import Converter, Node
 
@@ -34,6 +35,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Pad": padding.pad,
     "RNN": recurrent.rnn,
     "ReverseSequence": scattering.reverse_sequence,
+    "Sum": summing.total,
     "TensorScatter": scattering.tensor_scatter,
     "TopK": sorting.topk,
 }

@@ -357,3 +357,42 @@ def test_channels_are_sliced_out_of_blocks(lanes: int) -> None:
         },
     )
     assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_sum_of_several_stays_in_blocks(lanes: int) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"]),
+            helper.make_node("Conv", ["x", "w"], ["b"]),
+            helper.make_node("Sum", ["a", "b", "c"], ["s"]),
+            helper.make_node("Relu", ["s"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 6, 5]},
+        outputs={"y": None},
+        weights={"v": values(19, 3, 1, 1), "w": values(19, 3, 1, 1), "c": values(1, 19, 1, 1)},
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_channel_shuffles(lanes: int) -> None:
+    """Channels change places between blocks; the second convolution takes them by group."""
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"]),
+            helper.make_node("Reshape", ["a", "apart"], ["g"]),
+            helper.make_node("Transpose", ["g"], ["t"], perm=[0, 2, 1, 3, 4]),
+            helper.make_node("Reshape", ["t", "together"], ["s"]),
+            helper.make_node("Conv", ["s", "w"], ["y"], group=3),
+        ],
+        inputs={"x": [1, 3, 7, 9]},
+        outputs={"y": None},
+        weights={
+            "v": values(60, 3, 1, 1),
+            "w": values(30, 20, 1, 1),
+            "apart": np.array([1, 3, 20, 7, 9]),
+            "together": np.array([1, 60, 7, 9]),
+        },
+    )
+    assert check(made, lanes, cores=4) == []

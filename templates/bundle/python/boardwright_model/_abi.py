@@ -42,6 +42,8 @@ class Options(ctypes.Structure):
         ("cores", POINTER(c_int32)),
         ("skip_checksum", c_int32),
         ("cpu", c_char_p),
+        ("weights", c_void_p),
+        ("weights_bytes", c_uint64),
     )
 
 
