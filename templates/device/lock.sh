@@ -31,12 +31,8 @@ say lock "$fence" "$(pwd -P)"
 # Each line that arrives is a sign of life. A machine that vanished closes no connection, so silence
 # ends the lock too. Signal 9, for mksh puts any other off until the sleep has ended.
 silence() {
-  (
-    # By exec, or mksh would keep copies of the client's pipes open here.
-    exec > /dev/null 2>&1 < /dev/null
-    sleep 30
-    kill -9 $$
-  ) &
+  # A shell of its own: mksh's subshells keep a copy of the client's pipes, even after an exec.
+  sh -c 'sleep 30; kill -9 "$1"' sh $$ > /dev/null 2>&1 < /dev/null &
   watch=$!
 }
 silence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ from tests.e2e.hostile_models import HOSTILE, Hostile
 ROOT = Path(__file__).parents[2]
 MEMORY_BYTES = 1 << 30
 HANGS_AFTER_S = 60.0
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +47,23 @@ def boardwright(verb: str, model: Path, cache: Path, *options: str) -> Ended:
         "BOARDWRIGHT_CACHE_DIR": str(cache),
     }
     argv = (sys.executable, "-m", "builder", verb, str(model), "--toolchain", "local", "--json")
+    # From a small process: a child's peak begins with what its parent had when it was forked, and
+    # RUSAGE_CHILDREN of this process speaks of every test that ran before.
+    watched = (sys.executable, "-c", MEASURE, *argv, *options)
     program = subprocess.Popen(
-        (*argv, *options), stdout=subprocess.PIPE, cwd=cache.parent, env=environment
+        watched,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cache.parent,
+        env=environment,
+        start_new_session=True,
     )
     try:
-        out, _ = program.communicate(timeout=HANGS_AFTER_S)
+        out, told = program.communicate(timeout=HANGS_AFTER_S)
     finally:
-        program.kill()
-    # The largest of all children so far: one that took too much fails its own test first.
-    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
+    peak_bytes = int(told.split()[-1]) * 1024
     return Ended(code=program.returncode, said=json.loads(out), peak_bytes=peak_bytes)
 
 
