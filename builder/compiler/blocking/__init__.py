@@ -12,17 +12,20 @@ import tvm
 from tvm import relax
 
 from builder.compiler import provenance
-from builder.compiler.blocking import elementwise, images, products
+from builder.compiler.blocking import convolutions, elementwise, images, products
 from builder.compiler.blocking.forms import Blocked, Forms, is_operator, readers_of
 
 Rule = Callable[[Forms, relax.Var, relax.Call], relax.Expr | Blocked | None]
 
 RULES: Mapping[str, Rule] = {
-    "relax.nn.conv2d": images.conv2d,
+    "relax.nn.conv1d": convolutions.conv1d,
+    "relax.nn.conv2d": convolutions.conv2d,
+    "relax.nn.conv2d_transpose": convolutions.conv2d_transpose,
     "relax.nn.max_pool2d": images.max_pool,
     "relax.nn.avg_pool2d": images.average_pool,
     "relax.mean": images.mean,
     "relax.concat": images.concat,
+    "relax.image.resize2d": images.resize,
     "relax.strided_slice": images.channel_slice,
     "relax.matmul": products.matrix_product,
     "relax.nn.softmax": products.row_softmax,

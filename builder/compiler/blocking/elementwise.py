@@ -93,7 +93,7 @@ def _per_channel(
     """Return a constant that is one number, or one a channel, in blocks."""
     if value.size == 1:
         return tensors.constant(value.reshape(()))
-    if (1,) * (4 - value.ndim) + value.shape != (1, anchor[1], 1, 1):
+    if (1,) * (len(anchor) - value.ndim) + value.shape != (1, anchor[1], *[1] * (len(anchor) - 2)):
         return None
     # Ones: a padding channel must not become 0/0, and nobody looks at what it does become.
     full = np.ones(round_up(anchor[1], forms.block), value.dtype)
@@ -102,9 +102,9 @@ def _per_channel(
 
 
 def _is_per_channel(side: tuple[int, ...], anchor: tuple[int, ...]) -> bool:
-    """Tell whether a rank-4 shape broadcasts against ``anchor`` without touching the channels."""
+    """Tell whether a shape broadcasts against ``anchor`` without touching the channels."""
     return (
-        len(side) == len(anchor) == 4
+        len(side) == len(anchor)
         and side[1] == anchor[1]
         and all(a in (1, b) for a, b in zip(side, anchor, strict=True))
     )

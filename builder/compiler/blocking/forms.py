@@ -71,13 +71,22 @@ class Forms:
         if var not in self.plain:
             made = self.blocked[var]
             compute = unblock(0, made.channels)
-            self.plain[var] = self.emit_te(compute, made.value, name="unblock", pattern=INJECTIVE)
+            image = self.emit_te(compute, made.value, name="unblock", pattern=INJECTIVE)
+            self.plain[var] = image if len(shape(var)) == 4 else self._reshaped(image, shape(var))
         return self.plain[var]
 
+    def plain_image(self, var: relax.Var) -> relax.Expr:
+        """Return the plain form as [N, C, H, W]: a sequence is an image of one row."""
+        plain = self.plain_form(var)
+        return plain if len(shape(var)) == 4 else self._reshaped(plain, image_shape(var))
+
+    def _reshaped(self, value: relax.Expr, extents: tuple[int, ...]) -> relax.Expr:
+        return self.emit(relax.op.reshape(value, extents))
+
     def blocked_form(self, var: relax.Var) -> Blocked:
-        """Return the blocked form of a variable that holds [N, C, H, W]."""
+        """Return the blocked form of a variable that holds [N, C, H, W] or [N, C, W]."""
         if var not in self.blocked:
-            source = self.plain[var]
+            source = self.plain_image(var)
             compute = _block(self.block)
             made = self.emit_te(compute, source, name="block", pattern=INJECTIVE)
             self.blocked[var] = Blocked(made, shape(source)[1])
@@ -122,6 +131,16 @@ def is_operator(value: relax.Expr) -> bool:
 def shape(value: relax.Expr) -> tuple[int, ...]:
     """Return the static shape of an expression."""
     return tuple(int(extent) for extent in value.ty.shape)
+
+
+def image_shape(value: relax.Expr) -> tuple[int, ...]:
+    """Return the shape of an image, or of a sequence as an image of one row."""
+    return as_image(shape(value))
+
+
+def as_image(extents: tuple[int, ...]) -> tuple[int, ...]:
+    """Return [N, C, W] as [N, C, 1, W], and other extents as they are."""
+    return (*extents[:2], 1, extents[2]) if len(extents) == 3 else extents
 
 
 def _block(lanes: int) -> Compute:

@@ -1,15 +1,10 @@
-"""Convolutions, pools and what else walks over [N, C, H, W]."""
+"""Pools and what else walks over [N, C, H, W]."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
 from tvm import relax
 
-from builder.compiler import tensors
 from builder.compiler.blocking.forms import (
-    ANCHOR,
     INJECTIVE,
     OPAQUE,
     Blocked,
@@ -17,82 +12,8 @@ from builder.compiler.blocking.forms import (
     shape,
     unblock,
 )
-from builder.compiler.kernels import channels, conv, depthwise, pooling, winograd
+from builder.compiler.kernels import pooling
 from builder.compiler.kernels.window import Window, window
-
-
-def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
-    """Convolve with constant weights: depthwise, by Winograd or directly, in whole groups."""
-    data, weights = call.args[0], forms.value(call.args[1])
-    layouts = (call.attrs.data_layout, call.attrs.kernel_layout)
-    if weights is None or layouts != ("NCHW", "OIHW") or not isinstance(data, relax.Var):
-        return None
-    attrs, groups = call.attrs, int(call.attrs.groups)
-    sliding = window(weights.shape[2:], attrs.strides, attrs.dilation, attrs.padding)
-    out, each = weights.shape[:2]
-    if each == 1 and out == groups:
-        return _depthwise(forms, data, weights, sliding)
-    if _suits_winograd(forms, data, weights, sliding, groups):
-        return _winograd(forms, data, weights, sliding)
-    if groups == 1 and data not in forms.blocked:
-        source = forms.plain_form(data)
-        packed, compute = conv.pack_plain(weights, forms.block), conv.compute_plain(sliding)
-    else:
-        source = forms.blocked_form(data).value
-        walk = channels.walk(shape(data)[1], out, groups, forms.block)
-        packed, compute = channels.pack_weights(weights, walk), conv.compute(sliding, walk)
-    made = forms.emit_te(compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR)
-    return Blocked(made, out)
-
-
-def _depthwise(
-    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window
-) -> Blocked:
-    packed = tensors.constant(depthwise.pack_weights(weights, forms.block))
-    source = forms.blocked_form(data).value
-    made = forms.emit_te(
-        depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR
-    )
-    return Blocked(made, weights.shape[0])
-
-
-def _suits_winograd(
-    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
-) -> bool:
-    """Winograd pays where its products are large enough to drown its transforms."""
-    out, inputs = weights.shape[:2]
-    batch, _, height, width = shape(data)
-    small = Window(kernel=(3, 3), strides=(1, 1), dilations=(1, 1), padding=sliding.padding)
-    return (
-        forms.use_winograd
-        and sliding == small
-        and groups == batch == 1
-        and data in forms.blocked
-        and inputs % forms.block == 0
-        and inputs >= 32
-        and out % (2 * forms.block) == 0
-        and min(sliding.output(height, width)) >= 7
-    )
-
-
-def _winograd(forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window) -> Blocked:
-    _, _, height, width = shape(data)
-    extents = sliding.output(height, width)
-    source = forms.blocked_form(data).value
-    points = forms.emit_te(
-        winograd.compute_in(sliding, *extents), source, name="winograd_in", pattern=OPAQUE
-    )
-    packed = tensors.constant(winograd.transform_weights(weights, 2 * forms.block))
-    product = forms.emit_te(
-        winograd.compute_product, points, packed, name="winograd_product", pattern=OPAQUE
-    )
-    made = forms.emit_te(
-        winograd.compute_out(*extents, forms.block),
-        product,
-        name="winograd_out",
-        pattern=ANCHOR,
-    )
-    return Blocked(made, weights.shape[0])
 
 
 def max_pool(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
@@ -132,7 +53,7 @@ def _pool_window(call: relax.Call) -> Window:
 def mean(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | Blocked | None:
     """Average whole images (global average pooling)."""
     source = call.args[0]
-    if source not in forms.blocked or call.attrs.axis is None:
+    if source not in forms.blocked or len(shape(source)) != 4 or call.attrs.axis is None:
         return None
     data, keeps = forms.blocked[source], bool(call.attrs.keepdims)
     whole_images = sorted(int(axis) % 4 for axis in call.attrs.axis) == [2, 3]
@@ -157,11 +78,36 @@ def concat(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     return Blocked(made, sum(part.channels for part in whole))
 
 
+def resize(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
+    """Resize images channel block by channel block."""
+    data, attrs = call.args[0], call.attrs
+    if data not in forms.blocked or attrs.layout != "NCHW":
+        return None
+    made = relax.op.image.resize2d(
+        forms.blocked[data].value,
+        shape(var)[2:],
+        roi=[float(bound) for bound in attrs.roi],
+        layout=f"NCHW{forms.block}c",
+        method=attrs.method,
+        coordinate_transformation_mode=attrs.coordinate_transformation_mode,
+        rounding_method=attrs.rounding_method,
+        cubic_alpha=float(attrs.cubic_alpha),
+        cubic_exclude=int(attrs.cubic_exclude),
+        extrapolation_value=float(attrs.extrapolation_value),
+    )
+    return Blocked(forms.emit(made), forms.blocked[data].channels)
+
+
 def channel_slice(forms: Forms, _var: relax.Var, call: relax.Call) -> relax.Expr | None:
     """Take some channels straight out of their blocks."""
     data, *bounds = call.args
     numbers = [[int(number) for number in bound.fields] for bound in bounds]
-    if data not in forms.blocked or numbers[0] != [1] or numbers[3:] not in ([], [[1]]):
+    if (
+        data not in forms.blocked
+        or len(shape(data)) != 4
+        or numbers[0] != [1]
+        or numbers[3:] not in ([], [[1]])
+    ):
         return None
     [start], [stop] = numbers[1:3]
     if not 0 <= start < stop <= forms.blocked[data].channels:

@@ -396,3 +396,93 @@ def test_channel_shuffles(lanes: int) -> None:
         },
     )
     assert check(made, lanes, cores=4) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad", "extra"),
+    [(2, 2, 0, 0), (3, 2, 1, 1), (4, 2, 1, 0), (5, 3, 2, 0), (3, 1, 1, 0), (1, 2, 0, 1)],
+)
+def test_transposed_convolutions(
+    kernel: int, stride: int, pad: int, extra: int, lanes: int
+) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"]),
+            helper.make_node(
+                "ConvTranspose",
+                ["a", "w", "b"],
+                ["c"],
+                strides=[stride, stride],
+                pads=[pad] * 4,
+                output_padding=[extra, 0],
+            ),
+            helper.make_node("Relu", ["c"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 5, 6]},
+        outputs={"y": None},
+        weights={
+            "v": values(9, 3, 1, 1),
+            "w": values(9, 19, kernel, kernel, seed=1),
+            "b": values(19, seed=2),
+        },
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_sequences_are_images_of_one_row(groups: int, lanes: int) -> None:
+    """Convolutions in blocks, a bias by channel, a residual, and back to rows."""
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1]),
+            helper.make_node("Sigmoid", ["a"], ["s"]),
+            helper.make_node(
+                "Conv", ["s", "w", "b"], ["c"], pads=[2, 1], strides=[2], group=groups
+            ),
+            helper.make_node("Mul", ["c", "scale"], ["m"]),
+            helper.make_node("Add", ["m", "r"], ["d"]),
+            helper.make_node("Concat", ["d", "c"], ["j"], axis=1),
+            helper.make_node("Transpose", ["j"], ["y"], perm=[0, 2, 1]),
+        ],
+        inputs={"x": [1, 3, 22], "r": [1, 20, 12]},
+        outputs={"y": None},
+        weights={
+            "v": values(20, 3, 3),
+            "w": values(20, 20 // groups, 3, seed=1),
+            "b": values(20, seed=2),
+            "scale": values(20, 1, seed=3),
+        },
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    ("mode", "where"),
+    [("nearest", "asymmetric"), ("linear", "half_pixel"), ("linear", "align_corners")],
+)
+def test_resizing_in_blocks(mode: str, where: str, lanes: int) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["a"]),
+            helper.make_node(
+                "Resize",
+                ["a", "", "scales"],
+                ["r"],
+                mode=mode,
+                coordinate_transformation_mode=where,
+                nearest_mode="floor",
+            ),
+            helper.make_node("Conv", ["r", "w"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 5, 6]},
+        outputs={"y": None},
+        weights={
+            "v": values(19, 3, 1, 1),
+            "w": values(5, 19, 1, 1, seed=1),
+            "scales": np.array([1, 1, 2, 1.5], "f4"),
+        },
+    )
+    assert check(made, lanes) == []

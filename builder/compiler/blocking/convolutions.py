@@ -1,0 +1,143 @@
+"""Convolutions of images and sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+from tvm import relax
+
+from builder.compiler import tensors
+from builder.compiler.blocking.forms import (
+    ANCHOR,
+    INJECTIVE,
+    OPAQUE,
+    Blocked,
+    Forms,
+    image_shape,
+    shape,
+)
+from builder.compiler.kernels import channels, conv, depthwise, transposed, winograd
+from builder.compiler.kernels.window import Window, window
+
+
+def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
+    """Convolve images with constant weights."""
+    data, weights = call.args[0], forms.value(call.args[1])
+    layouts = (call.attrs.data_layout, call.attrs.kernel_layout)
+    if weights is None or layouts != ("NCHW", "OIHW") or not isinstance(data, relax.Var):
+        return None
+    attrs = call.attrs
+    sliding = window(weights.shape[2:], attrs.strides, attrs.dilation, attrs.padding)
+    return _convolution(forms, data, weights, sliding, int(attrs.groups))
+
+
+def conv1d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
+    """Convolve sequences as images of one row."""
+    data, weights = call.args[0], forms.value(call.args[1])
+    layouts = (call.attrs.data_layout, call.attrs.kernel_layout)
+    if weights is None or layouts != ("NCW", "OIW") or not isinstance(data, relax.Var):
+        return None
+    attrs = call.attrs
+    left, right = attrs.padding
+    sliding = window(
+        (1, weights.shape[2]), (1, *attrs.strides), (1, *attrs.dilation), (0, left, 0, right)
+    )
+    return _convolution(forms, data, weights[:, :, None, :], sliding, int(attrs.groups))
+
+
+def conv2d_transpose(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
+    """Convolve images transposed: all phases of the stride as one convolution."""
+    data, weights, attrs = call.args[0], forms.value(call.args[1]), call.attrs
+    layouts = (attrs.data_layout, attrs.kernel_layout)
+    if weights is None or layouts != ("NCHW", "IOHW") or not isinstance(data, relax.Var):
+        return None
+    if int(attrs.groups) != 1 or {int(step) for step in attrs.dilation} != {1}:
+        return None
+    down, across = (
+        transposed.Phases(
+            kernel=weights.shape[2 + axis],
+            stride=int(attrs.strides[axis]),
+            padding=int(attrs.padding[axis]),
+            input=shape(data)[2 + axis],
+            output=shape(var)[2 + axis],
+        )
+        for axis in range(2)
+    )
+    if min(down.first, across.first) > 0 or min(down.after, across.after) < 0:
+        return None
+    phases = transposed.phase_weights(weights, down, across, forms.block)
+    made = _convolution(forms, data, phases, transposed.window(down, across), 1)
+    compute = transposed.interleave(down, across)
+    image = forms.emit_te(compute, made.value, name="interleave", pattern=INJECTIVE)
+    return Blocked(image, weights.shape[1])
+
+
+def _convolution(
+    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
+) -> Blocked:
+    """Convolve by OIHW weights: depthwise, by Winograd or directly."""
+    out, each = weights.shape[:2]
+    if each == 1 and out == groups:
+        return _depthwise(forms, data, weights, sliding)
+    if _suits_winograd(forms, data, weights, sliding, groups):
+        return _winograd(forms, data, weights, sliding)
+    if groups == 1 and data not in forms.blocked:
+        source = forms.plain_image(data)
+        packed, compute = conv.pack_plain(weights, forms.block), conv.compute_plain(sliding)
+    else:
+        source = forms.blocked_form(data).value
+        walk = channels.walk(image_shape(data)[1], out, groups, forms.block)
+        packed, compute = channels.pack_weights(weights, walk), conv.compute(sliding, walk)
+    made = forms.emit_te(compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR)
+    return Blocked(made, out)
+
+
+def _depthwise(
+    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window
+) -> Blocked:
+    packed = tensors.constant(depthwise.pack_weights(weights, forms.block))
+    source = forms.blocked_form(data).value
+    made = forms.emit_te(
+        depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR
+    )
+    return Blocked(made, weights.shape[0])
+
+
+def _suits_winograd(
+    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
+) -> bool:
+    """Winograd pays where its products are large enough to drown its transforms."""
+    out, inputs = weights.shape[:2]
+    batch, _, height, width = image_shape(data)
+    small = Window(kernel=(3, 3), strides=(1, 1), dilations=(1, 1), padding=sliding.padding)
+    return (
+        forms.use_winograd
+        and sliding == small
+        and groups == batch == 1
+        and data in forms.blocked
+        and inputs % forms.block == 0
+        and inputs >= 32
+        and out % (2 * forms.block) == 0
+        and min(sliding.output(height, width)) >= 7
+    )
+
+
+def _winograd(forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window) -> Blocked:
+    _, _, height, width = image_shape(data)
+    extents = sliding.output(height, width)
+    source = forms.blocked_form(data).value
+    points = forms.emit_te(
+        winograd.compute_in(sliding, *extents), source, name="winograd_in", pattern=OPAQUE
+    )
+    packed = tensors.constant(winograd.transform_weights(weights, 2 * forms.block))
+    product = forms.emit_te(
+        winograd.compute_product, points, packed, name="winograd_product", pattern=OPAQUE
+    )
+    made = forms.emit_te(
+        winograd.compute_out(*extents, forms.block),
+        product,
+        name="winograd_out",
+        pattern=ANCHOR,
+    )
+    return Blocked(made, weights.shape[0])
