@@ -113,7 +113,9 @@ class _Delivery:
         self._reused = plan.reused_bytes
         if plan.there is not None:
             return plan.there
-        refuse_full(self._facts, plan.shipment.room_bytes, where=self._board.name)
+        refuse_full(
+            self._facts, plan.room_bytes(links=self._facts.links_files), where=self._board.name
+        )
         try:
             self._ship(plan.shipment, {} if again else found.uploads)
         except IntegrityError:

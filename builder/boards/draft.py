@@ -50,7 +50,7 @@ def plan_deploy(board: Board, order: Order) -> tuple[Deployment, Holder | None]:
     refuse_unfit(facts, order.needs, where=board.name)
     found = take_stock(board)
     plan = draw_up(board, facts.root, order, found)
-    refuse_full(facts, plan.shipment.room_bytes, where=board.name)
+    refuse_full(facts, plan.room_bytes(links=facts.links_files), where=board.name)
     return plan, found.holder
 
 

@@ -40,6 +40,7 @@ class AfterDeploy:
         except BoardwrightError as failure:
             deployed = f"{done.document.get('release')} is deployed and runs"
             failure.state = "; ".join(filter(None, (deployed, failure.state)))
+            failure.with_details(measurements=self.ledger.documents(done.device))
             raise
         documents = self.ledger.documents(done.device)
         return replace(

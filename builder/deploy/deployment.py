@@ -27,6 +27,11 @@ class Deployment:
     shipment: Shipment
     prune: tuple[Release, ...]
 
+    def room_bytes(self, *, links: bool) -> int:
+        """Return what the board's disk needs; without ``links`` a release copies the store."""
+        new_bytes = sum(new.size_bytes for new in self.shipment.objects)
+        return self.shipment.room_bytes + (0 if links else self.reused_bytes + new_bytes)
+
     @property
     def changes_nothing(self) -> bool:
         return self.there is not None and self.there == self.current

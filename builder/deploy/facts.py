@@ -70,6 +70,11 @@ class DeviceFacts:
     mount: Mount | None
     free_bytes: int | None
 
+    @property
+    def links_files(self) -> bool:
+        """Tell whether files may have several names; Android's policy forbids it to its shell."""
+        return self.android_api is None
+
 
 def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
     """Return the facts in a probe's answer. Raises ``DeviceLost`` ``garbled-output``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from builder.deploy.complaints import reason_in
 from builder.errors import BoardwrightError, DeviceBusy, DeviceLost, DeviceRefused, IntegrityError
 
 LONGEST_VALUE = 4096
@@ -24,14 +25,6 @@ _REFUSALS = {
     "read-only": "the file system is read-only",
     "missing": "a file of the board's store is gone",
     "failed": "a command on the board failed",
-}
-_BY_WORDS = {
-    "no space left": "no-space",
-    "quota exceeded": "no-space",
-    "read-only file system": "read-only",
-    "permission denied": "no-permission",
-    "operation not permitted": "no-permission",
-    "not a directory": "no-folder",
 }
 _REMEDIES = {
     "planted-link": "look at it on the board and remove it, or give the device another root",
@@ -90,8 +83,8 @@ def refusal(said: str, *, where: str) -> BoardwrightError:
         return lock_lost(where)
     reason = slug if slug in _REFUSALS else "failed"
     if reason == "failed":
-        lower = about.lower()
-        reason = next((slug for words, slug in _BY_WORDS.items() if words in lower), reason)
+        known = reason_in(about)
+        reason = known if known in _REFUSALS else reason
     return DeviceRefused(
         _REFUSALS[reason],
         reason=reason,

@@ -49,7 +49,8 @@ def _failure(status: int, said: str | None, where: str) -> BoardwrightError:
         reason="check-failed",
         where=where,
         why=said,
-        remedy="log in and run its bin/run --check to see by how much",
+        remedy="log in, see by how much with bin/run --check, and take bin/run --dump DIR to"
+        " boardwright bisect, which finds the node",
     )
 
 

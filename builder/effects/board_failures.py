@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from builder.deploy.complaints import reason_in
 from builder.errors import DeviceLost, DeviceRefused
 
 _BY_ERRNO = {
@@ -19,22 +20,6 @@ _BY_ERRNO = {
     errno.EISDIR: "not-a-file",
     errno.ENXIO: "not-a-file",
     errno.ETXTBSY: "file-busy",
-}
-# As the C libraries of boards and busybox spell them, in lower case.
-_BY_WORDS = {
-    "no space left on device": "no-space",
-    "disk quota exceeded": "no-space",
-    "file too large": "no-space",
-    "read-only file system": "read-only",
-    "permission denied": "no-permission",
-    "operation not permitted": "no-permission",
-    "too many levels of symbolic links": "planted-link",
-    "no such file or directory": "no-folder",
-    "nonexistent directory": "no-folder",
-    "directory nonexistent": "no-folder",
-    "not a directory": "no-folder",
-    "is a directory": "not-a-file",
-    "text file busy": "file-busy",
 }
 _WHAT = {
     "no-space": "no space is left on the board",
@@ -57,8 +42,7 @@ def reason_by_errno(code: int | None) -> str:
 
 def reason_by_words(complaint: bytes) -> str:
     """Return the reason in what a board's command wrote to standard error, else ``refused``."""
-    said = complaint.decode("utf-8", "replace").lower()
-    return next((reason for words, reason in _BY_WORDS.items() if words in said), "refused")
+    return reason_in(complaint.decode("utf-8", "replace")) or "refused"
 
 
 def shown(text: str) -> str | None:

@@ -115,9 +115,12 @@ def test_a_board_that_throttles_meanwhile_is_no_measurement(
     try:
         flags.write_text("50005\n")
         told = project.json("bench", "--device", "pi", *QUICK, *ANY_LOAD, status=10)
+        again = project.json(*deployment("pi"), "--bench", *ANY_LOAD, status=10)
     finally:
         flags.write_text("0\n")
-    assert told["error"]["reason"] == "throttled"
+    assert told["error"]["reason"] == again["error"]["reason"] == "throttled"
+    measured = again["error"]["details"]["measurements"]
+    assert {one["status"] for one in measured} == {"invalid"}
 
 
 def test_a_governor_is_held_and_put_back(

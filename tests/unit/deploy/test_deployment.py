@@ -31,6 +31,21 @@ def inventory(*releases: Release, current: Release | None = None) -> Inventory:
     )
 
 
+def test_room_where_files_can_be_linked_and_where_they_are_copied() -> None:
+    new = BundleFile(path="bin/run", sha256="b" * 64, mode=0o755, size_bytes=70)
+    deployment = Deployment(
+        id=A.id,
+        there=None,
+        current=None,
+        reused_files=1,
+        reused_bytes=1000,
+        shipment=ship([new], {}, {}),
+        prune=(),
+    )
+    extra = deployment.room_bytes(links=False) - deployment.room_bytes(links=True)
+    assert extra == 1070
+
+
 def test_names_of_releases() -> None:
     id = release_id("yunet-n-320", "0123456789abcdef" + "0" * 48)
     assert id == "yunet-n-320-0123456789abcdef"
