@@ -16,6 +16,7 @@ from tvm import s_tir, te, tirx
 
 from builder.compiler.kernels import loops, tiles
 from builder.compiler.kernels.channels import Walk
+from builder.compiler.kernels.choice import Choice
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
 
@@ -111,7 +112,7 @@ def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:
     return 4 * math.prod(int(extent) for extent in weights.shape)
 
 
-def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
+def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Tile the output, sum each tile in registers, write it through the epilogue.
 
     Small weights stay in cache, so rows of tiles come first and a row's input is padded when it is
@@ -122,7 +123,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
     registers = loops.extent(sch, v) // unit.lanes
-    rows, columns, together = tiles.image_tile(height, width, blocks, registers, unit)
+    candidates = tiles.image_tiles(height, width, blocks, registers, unit)
+    rows, columns, together = choice.pick(candidates)
     oo, oi = sch.split(o, [None, together])
     yo, yi = sch.split(y, [None, rows])
     xo, xi = sch.split(x, [None, columns])

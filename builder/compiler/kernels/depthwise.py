@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tvm import s_tir, te
 
 from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels.choice import Choice
 from builder.compiler.kernels.conv import Compute, pad_image, round_up
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
@@ -48,12 +49,12 @@ def compute(window: Window) -> Compute:
     return of
 
 
-def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
+def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Sum a few columns in registers with the window unrolled; pad a band of rows at a time."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     n, c, y, x, v = sch.get_loops(last)
     height, width = loops.extent(sch, y), loops.extent(sch, x)
-    rows, columns, _ = tiles.image_tile(height, width, 1, 1, _half(unit))
+    rows, columns, _ = choice.pick(tiles.image_tiles(height, width, 1, 1, _half(unit)))
     band, yo, yi = sch.split(y, [None, _rows_of_tiles(height // rows, rows * width, unit), rows])
     xo, xi = sch.split(x, [None, columns])
     vo, vi = loops.vectors(sch, v, unit.lanes)

@@ -1,8 +1,9 @@
-"""Which schedule a kernel gets."""
+"""Which schedule a kernel gets, and which tile it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 import tvm
 from tvm import s_tir, tirx
@@ -17,56 +18,91 @@ from builder.compiler.kernels import (
     softmax,
     winograd,
 )
+from builder.compiler.kernels.choice import FIRST, Choice
 from builder.compiler.vector_unit import VectorUnit
 from builder.ports import Log
 
-Schedule = Callable[[s_tir.Schedule, VectorUnit, bool], None]
+Schedule = Callable[[s_tir.Schedule, VectorUnit, bool, Choice], None]
+
+ChoiceOf = Callable[[tirx.PrimFunc], Choice]
+"""Gives what an unscheduled kernel is to choose."""
+
+
+def _untiled(schedule: Callable[[s_tir.Schedule, VectorUnit, bool], None]) -> Schedule:
+    @wraps(schedule)
+    def chosen(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, _choice: Choice) -> None:
+        schedule(sch, unit, parallel)
+
+    return chosen
+
+
+_PLAIN = _untiled(plain.schedule)
 
 _FAMILIES: tuple[tuple[str, Schedule], ...] = (
     (conv.ANCHOR, conv.schedule),
     (depthwise.ANCHOR, depthwise.schedule),
     (matmul.ANCHOR, matmul.schedule),
-    (winograd.ANCHOR_IN, winograd.schedule_in),
-    (winograd.ANCHOR_OUT, winograd.schedule_out),
-    (softmax.ANCHOR, softmax.schedule),
-    (layernorm.ANCHOR, layernorm.schedule),
+    (winograd.ANCHOR_IN, _untiled(winograd.schedule_in)),
+    (winograd.ANCHOR_OUT, _untiled(winograd.schedule_out)),
+    (softmax.ANCHOR, _untiled(softmax.schedule)),
+    (layernorm.ANCHOR, _untiled(layernorm.schedule)),
 )
 
 
 def schedule_all(
-    mod: tvm.IRModule, unit: VectorUnit, worth_splitting: Callable[[tirx.PrimFunc], bool], log: Log
+    mod: tvm.IRModule,
+    unit: VectorUnit,
+    worth_splitting: Callable[[tirx.PrimFunc], bool],
+    log: Log,
+    choice_of: ChoiceOf = lambda _: FIRST,
 ) -> tvm.IRModule:
     """Schedule every PrimFunc of ``mod``; those ``worth_splitting`` also over cores."""
     scheduled = {}
     for variable, function in mod.functions.items():
         if isinstance(function, tirx.PrimFunc):
-            parallel = worth_splitting(function)
-            scheduled[variable] = _scheduled(function, unit, parallel, variable.name_hint, log)
+            parallel, choice = worth_splitting(function), choice_of(function)
+            name = variable.name_hint
+            scheduled[variable] = _scheduled(function, unit, parallel, choice, name, log)
     mod = mod.clone()
     for variable, function in scheduled.items():
         mod.update_func(variable, function)
     return mod
 
 
-def family(schedule: s_tir.Schedule) -> Schedule:
+def family(function: tirx.PrimFunc) -> Schedule:
     """Return the schedule of the family whose anchor block the kernel holds."""
+    schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     names = {loops.name(schedule, block) for block in loops.blocks(schedule)}
-    return next((how for anchor, how in _FAMILIES if anchor in names), plain.schedule)
+    return next((how for anchor, how in _FAMILIES if anchor in names), _PLAIN)
+
+
+def apply(
+    how: Schedule, function: tirx.PrimFunc, unit: VectorUnit, parallel: bool, choice: Choice
+) -> tirx.PrimFunc:
+    """Return the kernel as ``how`` schedules it. Raises what TVM does where it does not fit."""
+    attempt = s_tir.Schedule(tvm.IRModule({"main": function}))
+    how(attempt, unit, parallel, choice)
+    return attempt.mod["main"]
 
 
 def _scheduled(
-    function: tirx.PrimFunc, unit: VectorUnit, parallel: bool, name: str, log: Log
+    function: tirx.PrimFunc,
+    unit: VectorUnit,
+    parallel: bool,
+    choice: Choice,
+    name: str,
+    log: Log,
 ) -> tirx.PrimFunc:
-    attempt = s_tir.Schedule(tvm.IRModule({"main": function}))
-    how = family(attempt)
-    for choice in (how, plain.schedule):
+    how = family(function)
+    tries = [(how, FIRST), (_PLAIN, FIRST)]
+    if choice is not FIRST:
+        tries.insert(0, (how, choice))
+    for schedule, pick in tries:
         try:
-            choice(attempt, unit, parallel)
+            return apply(schedule, function, unit, parallel, pick)
         except (
             Exception
         ) as error:  # TVM raises TVMError, ScheduleError, ValueError and RuntimeError
-            log(f"schedule {choice.__module__} does not fit {name}: {str(error).strip()[:300]}")
-            attempt = s_tir.Schedule(tvm.IRModule({"main": function}))
-            continue
-        return attempt.mod["main"]
+            where = schedule.__module__
+            log(f"schedule {where} does not fit {name}: {str(error).strip()[:300]}")
     return function

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tvm import s_tir, te, tirx
 
 from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels.choice import Choice, Tile
 from builder.compiler.kernels.conv import Compute, round_up
 from builder.compiler.vector_unit import VectorUnit
 
@@ -93,7 +94,7 @@ def compute_batched(width: int) -> Compute:
     return of
 
 
-def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
+def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Sum a tile of rows by one panel in registers; panels outermost, to stay in cache."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     for block in before:
@@ -104,7 +105,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     vectors = min(2, width // unit.lanes)
     limit = min(_row_limit(unit) // vectors, _rows_in_cache(sch, main))
     heavy = rows > 1 and loops.is_heavy(sch, last)
-    tile = (tiles.whole_row_tile(rows, limit) if heavy else None) or tiles.row_tile(rows, limit)
+    (tile,) = choice.pick(_row_tiles(rows, limit, heavy))
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
     mo, mi = sch.split(m, [None, tile])
     sch.reorder(*lead, no, part, mo, mi, ni, nv)
@@ -142,6 +143,13 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])
     sch.vectorize(zeroing[-1])
+
+
+def _row_tiles(rows: int, limit: int, heavy: bool) -> list[Tile]:
+    """Return the tiles to choose from: behind polynomials one that leaves no rest is best."""
+    ranked = tiles.row_tiles(rows, limit)
+    whole = tiles.whole_row_tile(rows, limit) if heavy else None
+    return ranked if whole is None else [(whole,), *(tile for tile in ranked if tile != (whole,))]
 
 
 def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:

@@ -1,7 +1,10 @@
-"""The static cost model: which tile of outputs to hold in registers."""
+"""The static cost model: which tiles of outputs to hold in registers, the best first."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from builder.compiler.kernels.choice import Tile
 from builder.compiler.vector_unit import VectorUnit
 
 _LATENCY_CYCLES = 4.0
@@ -13,10 +16,10 @@ def divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
 
 
-def image_tile(
+def image_tiles(
     height: int, width: int, channel_blocks: int, registers: int, unit: VectorUnit
-) -> tuple[int, int, int]:
-    """Return (rows, columns, channel blocks) of the outputs one tile sums in registers.
+) -> list[Tile]:
+    """Return tiles (rows, columns, channel blocks) of outputs to sum in registers, best first.
 
     A channel block fills ``registers`` vector registers.
 
@@ -24,19 +27,24 @@ def image_tile(
     latency allows with so few sums in flight, and of the loads (two a cycle: one broadcast a
     column, one vector a channel block). A partial tile at the right edge is paid in full once more.
     """
-    best: tuple[float, tuple[int, int, int]] | None = None
+
+    def cost(tile: Tile) -> float:
+        rows, columns, blocks = tile
+        return round(_image_cost(width, rows, columns, blocks * registers), 9)
+
+    return sorted(_image_tiles(height, width, channel_blocks, registers, unit), key=cost)
+
+
+def _image_tiles(
+    height: int, width: int, channel_blocks: int, registers: int, unit: VectorUnit
+) -> Iterator[Tile]:
     abreast = 4 if unit.lanes == 4 else 2  # vectors of weights a step loads
     for blocks in (b for b in divisors(channel_blocks) if b == 1 or b * registers <= abreast):
         for columns in range(1, max(1, min(width, unit.accumulators // (blocks * registers))) + 1):
-            rows_to_try = divisors(height) if columns == width else [1]
-            for rows in rows_to_try:
+            for rows in divisors(height) if columns == width else [1]:
                 if rows > 1 and rows * columns * blocks * registers > unit.accumulators:
                     break
-                cost = _image_cost(width, rows, columns, blocks * registers)
-                if best is None or cost < best[0] - 1e-9:
-                    best = (cost, (rows, columns, blocks))
-    assert best is not None
-    return best[1]
+                yield rows, columns, blocks
 
 
 def _image_cost(width: int, rows: int, columns: int, vectors: int) -> float:
@@ -60,11 +68,11 @@ def whole_row_tile(rows: int, limit: int) -> int | None:
     return tile if tile >= min(4, limit) else None
 
 
-def row_tile(rows: int, limit: int) -> int:
-    """Return how many rows of a product to sum at once: near ``limit``, with a cheap rest."""
+def row_tiles(rows: int, limit: int) -> list[Tile]:
+    """Return (rows of a product to sum at once,), best first: near ``limit``, a cheap rest."""
 
-    def cost(tile: int) -> float:
-        whole, rest = divmod(rows, tile)
-        return whole * (tile + 1.0) + (max(rest, 3) + 2.0 if rest else 0.0)
+    def cost(tile: Tile) -> float:
+        whole, rest = divmod(rows, tile[0])
+        return whole * (tile[0] + 1.0) + (max(rest, 3) + 2.0 if rest else 0.0)
 
-    return min(range(1, min(rows, limit) + 1), key=cost)
+    return sorted(((tile,) for tile in range(1, min(rows, limit) + 1)), key=cost)
