@@ -71,7 +71,8 @@ def test_neither_folder_umask_order_nor_times_show(
 def test_the_archive_unpacks_to_the_bundle(bundle: Path, tmp_path: Path) -> None:
     pack(bundle, tmp_path / "a.tar.gz", TOP)
     with tarfile.open(tmp_path / "a.tar.gz") as tar:
-        tar.extractall(tmp_path / "unpacked", filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        tar.extractall(tmp_path / "unpacked")
     verify_bundle(tmp_path / "unpacked" / TOP)
     assert verify_archive(tmp_path / "a.tar.gz") == TOP
 
