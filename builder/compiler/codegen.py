@@ -1,9 +1,9 @@
-"""Scheduled TIR -> one relocatable object of kernels, by TVM's LLVM backend."""
+"""Kernels -> relocatable objects, by TVM's LLVM backend."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,8 +34,13 @@ _TRIPLES = {
 # then reads its neighbour's element (tests/unit/compiler/test_kernels.py has such a loop).
 _OPTIONS = ("-enable-if-conversion:bool=0",)
 
-# Lets schedules mark loops whose last round is partial: the whole rounds lose their conditions.
-_CONFIG = {"s_tir.LoopPartition": {"partition_const_loop": True}}
+_CONFIG = {
+    # Lets schedules mark loops whose last round is partial: the whole rounds lose their conditions.
+    "s_tir.LoopPartition": {"partition_const_loop": True},
+    # A kernel would check each argument's shape and strides on every call: more code than most
+    # kernels have. The plan that calls them is static.
+    "tirx.disable_assert": True,
+}
 
 
 def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
@@ -70,18 +75,20 @@ def _triple(platform: Platform) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelObject:
-    """Kernels of one scheduled module to be compiled for one CPU into one object file."""
+    """Kernels of one module to be scheduled and compiled for one CPU into one object file."""
 
     mod: tvm.IRModule
     names: tuple[str, ...]
+    schedule: Callable[[tvm.IRModule], tvm.IRModule]
     target: tvm.target.Target
     prefix: str  # starts the symbols, so that the kernels of several CPUs can stand side by side
     path: Path
 
     def write(self) -> None:
-        """Compile the kernels and write the object."""
+        """Schedule and compile the kernels, and write the object."""
+        scheduled = self.schedule(tvm.IRModule({name: self.mod[name] for name in self.names}))
         kernels = {
-            self.prefix + name: self.mod[name].with_attr("global_symbol", self.prefix + name)
+            self.prefix + name: scheduled[name].with_attr("global_symbol", self.prefix + name)
             for name in self.names
         }
         stack.register()
@@ -103,7 +110,7 @@ def parts(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def write_objects(objects: Sequence[KernelObject]) -> None:
-    """Write the objects, each in a process forked from this one: LLVM works on one core only.
+    """Write the objects, each in a process forked from this one: TVM and LLVM work on one core.
 
     Raises ``BuildFailed`` where one dies; what it said is on standard error.
     """

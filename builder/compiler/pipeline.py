@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -79,12 +80,13 @@ def _write_kernels(
     folder.mkdir()
     objects = []
     for target, kernels in zip(targets, sets, strict=True):
-        scheduled = passes.schedule(mod, target, facts)
+        schedule = partial(passes.schedule, target=target, facts=facts)
         for number, names in enumerate(codegen.parts(call.kernel for call in plan.calls)):
             objects.append(
                 codegen.KernelObject(
-                    mod=scheduled,
+                    mod=mod,
                     names=names,
+                    schedule=schedule,
                     target=target,
                     prefix=kernels.prefix,
                     path=folder / f"{kernels.mcpu}-{number}.o",
