@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tvm import s_tir, te, tirx
 
-from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels import by_lane, loops, tiles
 from builder.compiler.kernels.channels import Walk
 from builder.compiler.kernels.choice import Choice
 from builder.compiler.kernels.window import Window
@@ -119,6 +119,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     needed. Large weights are walked once: channel blocks come first, over a padded copy.
     """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
+    inputs = by_lane.inputs_apart(sch, main, unit)
     rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
@@ -132,16 +133,18 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     vo, vi = loops.vectors(sch, v, unit.lanes)
     sch.reorder(*outer, xo, oi, yi, xi, vo, vi)
     sch.compute_at(main, xo, preserve_unit_loops=True)
-    for block in before:
-        if rows_first and loops.name(sch, block) == PAD:
-            sch.compute_at(block, yo, preserve_unit_loops=True)
-        loops.vectorise_last(sch, block, unit.lanes)
     sch.set_scope(main, 0, "local")
     inside = sch.get_loops(main)[4:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
     across, lane = loops.vectors(sch, spatial[-1], unit.lanes)
     sch.reorder(*reduced, *spatial[:-1], across, lane)
+    if inputs is not None:
+        reduced[-1] = by_lane.load(sch, inputs, reduced[-1])
+    for block in before:
+        if rows_first and loops.name(sch, block) == PAD:
+            sch.compute_at(block, yo, preserve_unit_loops=True)
+        loops.vectorise_last(sch, block, unit.lanes)
     sch.vectorize(lane)
     loops.unroll_all(sch, [*spatial[:-1], across])
     depth = 4

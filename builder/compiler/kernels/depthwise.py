@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,4 @@ def _rows_of_tiles(available: int, points: int, unit: VectorUnit) -> int:
 
 def _half(unit: VectorUnit) -> VectorUnit:
     """Half the sums: every step loads an input vector of its own for each."""
-    return VectorUnit(
-        lanes=unit.lanes,
-        registers=unit.registers,
-        accumulators=min(8, unit.accumulators),
-        in_order=unit.in_order,
-    )
+    return replace(unit, accumulators=min(8, unit.accumulators), by_lane=False)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tvm import s_tir, te, tirx
 
-from builder.compiler.kernels import loops, tiles
+from builder.compiler.kernels import by_lane, loops, tiles
 from builder.compiler.kernels.choice import Choice, Tile
 from builder.compiler.kernels.conv import Compute, round_up
 from builder.compiler.vector_unit import VectorUnit
@@ -97,13 +97,14 @@ def compute_batched(width: int) -> Compute:
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Sum a tile of rows by one panel in registers; panels outermost, to stay in cache."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
+    inputs = by_lane.inputs_apart(sch, main, unit)
     for block in before:
         loops.vectorise_last(sch, block, unit.lanes)
     *lead, m, n = sch.get_loops(last)
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
     vectors = min(2, width // unit.lanes)
-    limit = min(_row_limit(unit) // vectors, _rows_in_cache(sch, main))
+    limit = min(_row_limit(unit, vectors), _rows_in_cache(sch, main))
     heavy = rows > 1 and loops.is_heavy(sch, last)
     (tile,) = choice.pick(_row_tiles(rows, limit, heavy))
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
@@ -117,7 +118,9 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     sch.reorder(k, *spatial[:-1], across, lane)
     sch.vectorize(lane)
     loops.unroll_all(sch, [*spatial[:-1], across])
-    if rows == 1 and loops.extent(sch, k) % 4 == 0:
+    if inputs is not None:
+        k = by_lane.load(sch, inputs, k)
+    elif rows == 1 and loops.extent(sch, k) % 4 == 0:
         k, few = sch.split(k, [None, 4])
         sch.unroll(few)
     heavy = heavy and rows % tile == 0
@@ -158,9 +161,14 @@ def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
     return int(packed.shape[-1])
 
 
-def _row_limit(unit: VectorUnit) -> int:
-    """Sums of a matrix tile: its loads are few, so it may use more registers than an image's."""
-    return unit.registers * 3 // 4
+def _row_limit(unit: VectorUnit, vectors: int) -> int:
+    """Return the rows of a tile of ``vectors`` columns: sums, beside inputs where those stay.
+
+    Its loads are few, so it may use more registers for sums than an image's.
+    """
+    if unit.by_lane:
+        return (unit.registers - 2 * vectors) // (vectors + 1)
+    return unit.registers * 3 // 4 // vectors
 
 
 def _rows_in_cache(sch: s_tir.Schedule, main: loops.Block) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from builder.compiler.kernels.choice import Tile
 from builder.compiler.vector_unit import VectorUnit
 
-_LATENCY_CYCLES = 4.0
-"""Of a fused multiply-add on every out-of-order core here; two may start a cycle."""
+LANE_STEPS = 4
+"""Steps of a reduction that share one vector of inputs where vectors are multiplied by lanes."""
 
 
 def divisors(number: int) -> list[int]:
@@ -23,14 +23,16 @@ def image_tiles(
 
     A channel block fills ``registers`` vector registers.
 
-    Each step of the reduction costs the larger of the multiply-adds (two a cycle), of what their
-    latency allows with so few sums in flight, and of the loads (two a cycle: one broadcast a
-    column, one vector a channel block). A partial tile at the right edge is paid in full once more.
+    Each step of the reduction costs the larger of the multiply-adds, of what their latency allows
+    with so few sums in flight, and of the loads: a vector a channel block and a broadcast a column,
+    which ``LANE_STEPS`` steps share where the unit multiplies by lanes. In-order cores pay for both
+    multiply-adds and loads. A partial tile at the right edge is paid in full once more.
     """
 
-    def cost(tile: Tile) -> float:
+    def cost(tile: Tile) -> tuple[float, float]:
         rows, columns, blocks = tile
-        return round(_image_cost(width, rows, columns, blocks * registers), 9)
+        cycles = round(_image_cost(width, rows, columns, blocks * registers, unit), 9)
+        return cycles, rows * columns + blocks if unit.by_lane else 0  # inputs need registers
 
     return sorted(_image_tiles(height, width, channel_blocks, registers, unit), key=cost)
 
@@ -40,26 +42,37 @@ def _image_tiles(
 ) -> Iterator[Tile]:
     abreast = 4 if unit.lanes == 4 else 2  # vectors of weights a step loads
     for blocks in (b for b in divisors(channel_blocks) if b == 1 or b * registers <= abreast):
-        for columns in range(1, max(1, min(width, unit.accumulators // (blocks * registers))) + 1):
+        most = _most_points(blocks * registers, unit)
+        for columns in range(1, min(width, most) + 1):
             for rows in divisors(height) if columns == width else [1]:
-                if rows > 1 and rows * columns * blocks * registers > unit.accumulators:
+                if rows > 1 and rows * columns > most:
                     break
                 yield rows, columns, blocks
 
 
-def _image_cost(width: int, rows: int, columns: int, vectors: int) -> float:
+def _most_points(vectors: int, unit: VectorUnit) -> int:
+    """Return how many points of ``vectors`` sums fit, beside their inputs where those stay."""
+    points = unit.accumulators // vectors
+    if unit.by_lane:
+        points = min(points, (unit.registers - vectors) // (vectors + 1))
+    return max(1, points)
+
+
+def _image_cost(width: int, rows: int, columns: int, vectors: int, unit: VectorUnit) -> float:
     """Return cycles per output vector of one reduction step, edges included."""
     whole, rest = divmod(width, columns)
-    cycles = whole * _step(rows * columns, vectors)
+    cycles = whole * _step(rows * columns, vectors, unit)
     if rest:
-        cycles += _step(rows * rest, vectors) + 1.0
+        cycles += _step(rows * rest, vectors, unit) + 1.0
     return cycles / (width * rows * vectors)
 
 
-def _step(points: int, vectors: int) -> float:
-    sums = points * vectors / 2.0
-    loads = (points + vectors) / 2.0
-    return max(sums, loads, _LATENCY_CYCLES) + 0.5
+def _step(points: int, vectors: int, unit: VectorUnit) -> float:
+    core = unit.core
+    inputs = points / LANE_STEPS if unit.by_lane else points
+    sums, loads = points * vectors / core.fmas, (inputs + vectors) / core.loads
+    work = sums + loads if core.in_order else max(sums, loads)
+    return max(work, core.latency) + 0.5
 
 
 def whole_row_tile(rows: int, limit: int) -> int | None:

@@ -12,8 +12,10 @@ import tvm
 from tvm import relax
 
 from builder.compiler import codegen, importing, passes, stack
+from builder.compiler.kernels import dispatch
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.signature import read_signature
+from builder.compiler.vector_unit import VectorUnit
 from builder.model.target import Cpu, Libc, Platform
 from builder.model.tensor import TensorSpec
 
@@ -32,11 +34,19 @@ _LOWERING = (
 )
 
 
-def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -> dict[str, Any]:
+def errors(
+    made: onnx.ModelProto,
+    folder: Path,
+    *,
+    lanes: int,
+    cores: int = 1,
+    unit: VectorUnit | None = None,
+) -> dict[str, Any]:
     """Compile ``made`` for a CPU of so many lanes; return what was logged and each output's error.
 
-    An error is relative to the output's largest value. Keys: ``log`` (lines), ``outputs`` (floats),
-    ``nan_agrees`` (whether the same elements are NaN).
+    Schedules are those for ``unit`` where it is given: another CPU's, with as many lanes. An error
+    is relative to the output's largest value. Keys: ``log`` (lines), ``kernels`` (names),
+    ``outputs`` (floats), ``nan_agrees`` (whether the same elements are NaN).
     """
     log: list[str] = []
     prepared = _prepared(made, folder)
@@ -44,7 +54,11 @@ def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -
     target = codegen.llvm_target(PLATFORM, cpu)
     facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
     mod = passes.run(importing.import_model(importing.read_prepared(prepared), prepared), facts)
-    mod = passes.schedule(mod, target, facts)
+    if unit is None:
+        mod = passes.schedule(mod, target, facts)
+    else:
+        mod = dispatch.schedule_all(mod, unit, lambda _: cores > 1, log.append)
+    kernels = sorted(variable.name_hint for variable in mod.functions)
     with target:
         for lowering in _LOWERING:
             mod = lowering(mod)
@@ -65,6 +79,7 @@ def errors(made: onnx.ModelProto, folder: Path, *, lanes: int, cores: int = 1) -
     pairs = list(zip(found, expected, strict=True))
     return {
         "log": log,
+        "kernels": kernels,
         "outputs": [_error(here, there) for here, there in pairs],
         "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
     }
