@@ -8,7 +8,7 @@ are lost, and ``after_fusion`` restores them by matching computations before and
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tvm
@@ -28,6 +28,12 @@ def nodes_of(var: relax.Var) -> Nodes:
     # What follows the "n" only keeps names apart: onnx_3_4_n7 is the seventh binding renamed.
     listed = name.removeprefix(_PREFIX).split("n", 1)[0]
     return tuple(int(part) for part in listed.split("_") if part)
+
+
+def joined(variables: Iterable[relax.Var]) -> str:
+    """Return the name of a variable that computes what all of ``variables`` do."""
+    nodes = dict.fromkeys(node for var in variables for node in nodes_of(var))
+    return _PREFIX + "_".join(map(str, nodes))
 
 
 def rename(mod: tvm.IRModule, nodes: Mapping[relax.Var, Nodes]) -> tvm.IRModule:

@@ -2,12 +2,15 @@
  *
  * Tasks are claimed one by one, so nobody waits for a worker that is still asleep or was
  * descheduled: the caller takes its tasks instead. A worker that arrives late finds no task left.
- * Both sides spin a little before they sleep; the spin grows while it pays and shrinks while it
- * does not.
+ * While a run is in progress both sides spin long enough not to sleep between its regions. After
+ * it workers spin a little, longer while that pays, and then sleep until the next run begins.
  */
 #include "pool.h"
 
 enum { SPIN_LONGEST_NS = 50000, SPIN_SHORTEST_NS = 2000, SPIN_ROUND = 16 };
+
+/* Within a run: longer than a kernel that stays serial, shorter than anybody would notice. */
+enum { SPIN_IN_RUN_NS = 1000000 };
 
 typedef struct claim {
   bw_task task;
@@ -47,9 +50,15 @@ static void work(bw_pool *pool) {
   }
 }
 
-/* Busy-wait until (*word == value) is `wanted`; false when `limit_ns` passed first. */
-static bool spin(const _Atomic uint32_t *word, uint32_t value, bool wanted, uint64_t limit_ns) {
-  if (limit_ns == 0)
+static uint64_t patience_ns(const bw_pool *pool, uint64_t spin_ns) {
+  return atomic_load_explicit(&pool->in_run, memory_order_relaxed) ? SPIN_IN_RUN_NS : spin_ns;
+}
+
+/* Busy-wait until (*word == value) is `wanted`; false when time ran out first: `spin_ns`, or more
+ * while a run is in progress, or none where cores are shared. */
+static bool spin(const bw_pool *pool, const _Atomic uint32_t *word, uint32_t value, bool wanted,
+                 uint64_t spin_ns) {
+  if (pool->spin_ns == 0)
     return (atomic_load(word) == value) == wanted;
   const uint64_t start = bw_clock_ns();
   do {
@@ -58,7 +67,7 @@ static bool spin(const _Atomic uint32_t *word, uint32_t value, bool wanted, uint
         return true;
       bw_pause();
     }
-  } while (bw_clock_ns() - start < limit_ns);
+  } while (bw_clock_ns() - start < patience_ns(pool, spin_ns));
   return false;
 }
 
@@ -84,7 +93,7 @@ static void *worker_main(void *argument) {
   uint32_t seen = 0;
   pool->enter(pool->owner, worker->index);
   while (!atomic_load(&pool->stopping)) {
-    const bool paid = spin(&pool->epoch, seen, false, spin_ns);
+    const bool paid = spin(pool, &pool->epoch, seen, false, spin_ns);
     if (!paid)
       sleep_until_launch(pool, seen);
     spin_ns = adapt(spin_ns, paid);
@@ -112,7 +121,7 @@ static void rouse(bw_pool *pool, uint32_t count) {
 }
 
 static void await_tasks(bw_pool *pool) {
-  if (spin(&pool->pending, 0, true, pool->spin_ns))
+  if (spin(pool, &pool->pending, 0, true, pool->spin_ns))
     return;
   atomic_store(&pool->caller_sleeps, true);
   uint32_t pending;
@@ -139,6 +148,16 @@ int bw_pool_launch(bw_pool *pool, bw_task task, void *argument, int32_t count) {
   work(pool);
   await_tasks(pool);
   return atomic_load_explicit(&pool->failed, memory_order_relaxed);
+}
+
+void bw_pool_begin_run(bw_pool *pool) {
+  atomic_store_explicit(&pool->in_run, true, memory_order_relaxed);
+  if (atomic_load(&pool->sleepers) != 0)
+    rouse(pool, UINT32_MAX);
+}
+
+void bw_pool_end_run(bw_pool *pool) {
+  atomic_store_explicit(&pool->in_run, false, memory_order_relaxed);
 }
 
 void bw_pool_stop(bw_pool *pool) {

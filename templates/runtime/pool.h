@@ -34,6 +34,7 @@ typedef struct bw_pool {
   _Alignas(BW_ALIGNMENT) _Atomic uint32_t epoch; /* counts regions; the workers' futex */
   _Atomic uint32_t sleepers;
   _Atomic bool stopping;
+  _Atomic bool in_run; /* more regions will follow soon: nobody goes to sleep */
 
   _Alignas(BW_ALIGNMENT) int32_t threads; /* the caller included */
   int32_t started;                        /* workers that run */
@@ -56,6 +57,10 @@ typedef enum bw_pool_error {
  * and the calling thread has its old cores. */
 BW_HIDDEN bw_pool_error bw_pool_start(bw_pool *pool, int32_t threads, const int32_t *cores);
 BW_HIDDEN void bw_pool_stop(bw_pool *pool);
+
+/* Say that regions follow each other from here on, so that workers stay awake, until the end. */
+BW_HIDDEN void bw_pool_begin_run(bw_pool *pool);
+BW_HIDDEN void bw_pool_end_run(bw_pool *pool);
 
 /* Run task 0 to count - 1 (0: as many as threads) and wait for all. Return non-zero if any failed.
  * Calls on one pool must not overlap. */

@@ -217,7 +217,9 @@ static bw_status run_locked(bw_model *model, const void *const *inputs, void *co
   if (!bw_thread_enter(&model->threads[0]))
     return fail(model, BW_ERROR_MEMORY, "no memory for this thread's state");
   atomic_store(&model->kernel_spoke, false);
+  bw_pool_begin_run(&model->pool);
   status = run_calls(model);
+  bw_pool_end_run(&model->pool);
   bw_thread_enter(outer);
   if (status == BW_OK)
     bw_bind_deliver(model, outputs);

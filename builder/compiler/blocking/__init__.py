@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 
 from builder.compiler import provenance
-from builder.compiler.blocking import convolutions, elementwise, images, products
+from builder.compiler.blocking import attention, convolutions, elementwise, images, products
 from builder.compiler.blocking.forms import Blocked, Forms, is_operator, readers_of
 
 Rule = Callable[[Forms, relax.Var, relax.Call], relax.Expr | Blocked | None]
@@ -27,7 +27,8 @@ RULES: Mapping[str, Rule] = {
     "relax.concat": images.concat,
     "relax.image.resize2d": images.resize,
     "relax.strided_slice": images.channel_slice,
-    "relax.matmul": products.matrix_product,
+    "relax.matmul": products.product,
+    "relax.permute_dims": attention.transposed,
     "relax.nn.softmax": products.row_softmax,
     "relax.nn.layer_norm": products.layer_norm,
     **dict.fromkeys(elementwise.UNARY, elementwise.unary),
@@ -47,6 +48,7 @@ def to_blocks(mod: tvm.IRModule, block: int, *, use_winograd: bool) -> tvm.IRMod
         builder=builder,
         block=block,
         use_winograd=use_winograd,
+        definitions={each.var: each.value for each in provenance.bindings(main)},
         readers=readers_of(provenance.bindings(main)),
     )
     forms.plain.update(zip(main.params, params, strict=True))

@@ -38,7 +38,7 @@ class Blocked:
 
 @dataclass(slots=True, kw_only=True)
 class Forms:
-    """What every variable of the old main has become so far, and who reads it there.
+    """What every variable of the old main has become so far, and who makes and reads it there.
 
     ``block`` is the number of channels in a block; ``hint`` names what is emitted, and with it the
     ONNX nodes it comes from.
@@ -47,6 +47,7 @@ class Forms:
     builder: relax.BlockBuilder
     block: int
     use_winograd: bool
+    definitions: dict[relax.Var, relax.Expr]
     readers: dict[relax.Var, list[relax.Binding]]
     plain: dict[relax.Var, relax.Expr] = field(default_factory=dict)
     blocked: dict[relax.Var, Blocked] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tvm import relax
 
 from builder.compiler import tensors
+from builder.compiler.blocking import attention
 from builder.compiler.blocking.elementwise import BINARY
 from builder.compiler.blocking.forms import ANCHOR, OPAQUE, Forms, is_operator, shape
 from builder.compiler.kernels import layernorm, matmul, softmax, tiles
@@ -23,6 +24,12 @@ _POLYNOMIALS = frozenset(
 _NEAR = 6
 """Operators after a product that may still be fused into it."""
 _ROWS_AT_ONCE = 12
+
+
+def product(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None:
+    """Multiply; a product that ends an attention is one kernel with it."""
+    attended = attention.attended(forms, var)
+    return matrix_product(forms, var, call) if attended is None else attended
 
 
 def matrix_product(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None:

@@ -9,6 +9,7 @@ import tvm
 from tvm import s_tir, tirx
 
 from builder.compiler.kernels import (
+    attention,
     conv,
     depthwise,
     layernorm,
@@ -41,6 +42,7 @@ _PLAIN = _untiled(plain.schedule)
 _FAMILIES: tuple[tuple[str, Schedule], ...] = (
     (conv.ANCHOR, conv.schedule),
     (depthwise.ANCHOR, depthwise.schedule),
+    (attention.ANCHOR, _untiled(attention.schedule)),
     (matmul.ANCHOR, matmul.schedule),
     (winograd.ANCHOR_IN, _untiled(winograd.schedule_in)),
     (winograd.ANCHOR_OUT, _untiled(winograd.schedule_out)),

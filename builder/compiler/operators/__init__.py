@@ -9,6 +9,7 @@ from tvm import relax
 from builder.compiler.operators import (
     bits,
     clipping,
+    gathering,
     geometry,
     linear_algebra,
     padding,
@@ -29,6 +30,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "CumSum": scans.cumsum,
     "DeformConv": geometry.deform_conv,
     "Det": linear_algebra.det,
+    "Gather": gathering.gather,
     "GRU": recurrent.gru,
     "LSTM": recurrent.lstm,
     "MaxPool": pooling.max_pool,
