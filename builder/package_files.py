@@ -23,6 +23,11 @@ def ci_templates_root() -> Path:
     return installed if installed.is_dir() else package_root().parent / "ci" / "templates"
 
 
+def tuning_root() -> Path:
+    """Return the folder of the tuning records that ship with the program."""
+    return _shipped("tuning")
+
+
 def targets_root() -> Path:
     """Return the folder of the target matrix that ships with the program."""
     return _shipped("targets")

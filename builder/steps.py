@@ -14,6 +14,7 @@ from builder.model.binding import Binding
 from builder.model.source import Source
 from builder.model.target import Cpu, Emulator, Platform, Target
 from builder.model.toolchain import Toolchain
+from builder.model.tuning import TunedTile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Inspect:
 class Compile:
     """The prepared model to kernels and a static plan for one kind of CPU.
 
+    ``tuned`` are tiles that were measured on its CPUs; those of kernels it has not do nothing.
+
     Artifact: ``kernels/*.o`` (for each CPU), ``plan.c`` (data only, against
     ``templates/runtime/plan.h``), ``plan.json`` (the same for people and tools), ``weights.bin``
     (packed constants, 64-byte aligned).
@@ -57,6 +60,27 @@ class Compile:
     prepared: Prepare
     platform: Platform
     cpu: Cpu
+    tuned: tuple[TunedTile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tune:
+    """Find the fastest tiles of the prepared model's kernels by running them, here and now.
+
+    What it finds depends on the hour, so it is performed but never stored. Each
+    ``model.tuning.Finding`` is told as a log line as soon as it is made. ``mcpu`` names which of
+    the CPU's kernel sets runs, ``known`` are kernels that need no measuring.
+
+    Artifact: ``findings.json``, all of them.
+    """
+
+    toolchain: Toolchain
+    prepared: Prepare
+    platform: Platform
+    cpu: Cpu
+    mcpu: str
+    budget_s: float
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +158,7 @@ class Bisect:
     dump: Source  # dump.json and the .npy files that it lists
 
 
-Step = Prepare | Inspect | Compile | BuildRuntime | Assemble | Verify | Package | Bisect
+Step = Prepare | Inspect | Compile | Tune | BuildRuntime | Assemble | Verify | Package | Bisect
 
 
 def needs(step: Step) -> dict[str, Step]:
@@ -142,7 +166,7 @@ def needs(step: Step) -> dict[str, Step]:
     match step:
         case Prepare() | BuildRuntime():
             return {}
-        case Inspect() | Compile() | Bisect():
+        case Inspect() | Compile() | Tune() | Bisect():
             return {"prepared": step.prepared}
         case Assemble():
             return {

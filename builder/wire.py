@@ -22,12 +22,13 @@ from builder.steps import (
     Package,
     Prepare,
     Step,
+    Tune,
     Verify,
 )
 
 _KINDS: dict[str, type[Step]] = {
     kind.__name__: kind
-    for kind in (Prepare, Inspect, Compile, BuildRuntime, Assemble, Verify, Package, Bisect)
+    for kind in (Prepare, Inspect, Compile, Tune, BuildRuntime, Assemble, Verify, Package, Bisect)
 }
 
 

@@ -26,6 +26,12 @@ def no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(subprocess, "Popen", _refuse)
 
 
+@pytest.fixture(autouse=True)
+def no_records_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a developer has tuned out of what is built here."""
+    monkeypatch.setenv("BOARDWRIGHT_TUNING", str(tmp_path / "no-records"))
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
     """Compare a JSON-able value with ``tests/golden/NAME.json``, or write it when asked to."""

@@ -20,6 +20,7 @@ from builder.model.target import (
     ToolchainSpec,
 )
 from builder.model.toolchain import LocalToolchain
+from builder.model.tuning import Tile, TuningRecord
 from builder.planning import BuildRequest, VerifyPolicy
 
 LOCAL = LocalToolchain(versions=(("apache-tvm", "0.27.0"), ("ziglang", "0.17.1")))
@@ -87,6 +88,7 @@ def a_request(
     seed: int = 0,
     frozen_inputs: Source | None = None,
     check_inputs: Source | None = None,
+    records: tuple[TuningRecord, ...] = (),
 ) -> BuildRequest:
     return BuildRequest(
         model_name="mnist",
@@ -98,4 +100,26 @@ def a_request(
         machine=machine,
         payload=payload,
         versions=(("boardwright", "0"),),
+        records=records,
+    )
+
+
+def a_record(
+    kernel: str = "00000000000000aa",
+    *,
+    cpu: str = "cortex-a57+neon",
+    tile: Tile = (1, 7, 2),
+    usual: Tile = (1, 8, 2),
+    compiler: str = "boardwright 0, tvm 0",
+) -> TuningRecord:
+    return TuningRecord(
+        kernel=kernel,
+        cpu=cpu,
+        description="conv 1x1x9x9x16",
+        tile=tile,
+        usual=usual,
+        tile_us=9.5,
+        usual_us=10.0,
+        compiler=compiler,
+        machine="A board",
     )

@@ -12,6 +12,7 @@ from builder.cli.clock import SystemClock
 from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
 from builder.cli.environment import Environment
 from builder.cli.installation import parsed_values, read_matrix, this_payload
+from builder.cli.records import find_records
 from builder.cli.reports import Report
 from builder.cli.toolchains import Choice, Toolchains, choose
 from builder.effects.digest_memo import DigestMemo
@@ -159,6 +160,7 @@ def _request(
         machine=survey_machine(emulators, search_path=environment.search_path),
         payload=this_payload(),
         versions=tools.toolchains.versions,
+        records=find_records(settings.project, environment, dict(tools.toolchains.versions)),
     )
 
 

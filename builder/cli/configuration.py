@@ -32,7 +32,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is to be built: ``name`` is safe for a folder, ``patterns`` are names or globs."""
+    """What is to be built: ``name`` is safe for a folder, ``patterns`` are names or globs.
+
+    ``project`` is the folder of the project's file, None where there is none.
+    """
 
     model: Path
     name: str
@@ -41,6 +44,7 @@ class Settings:
     frozen_file: Path | None
     out: Path
     inputs: Path | None
+    project: Path | None
 
 
 def find_project(start: Path) -> Path | None:
@@ -89,6 +93,7 @@ def settle(
         or (root / own.frozen_file if own and own.frozen_file else None),
         out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
         inputs=wishes.inputs or (root / own.inputs if own and own.inputs else None),
+        project=root if project else None,
     )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 class Environment:
     """The variables that mean something here, and all ``variables`` for the engine's client.
 
-    ``devices_file`` lists the user's own boards; it need not be there. ``plain`` asks for output
+    ``devices_file`` lists the user's own boards, ``tuning_folder`` holds their tuning records;
+    neither need be there. ``plain`` asks for output
     without colour and movement.
     """
 
@@ -20,6 +21,7 @@ class Environment:
     search_path: str
     cache_root: Path
     devices_file: Path
+    tuning_folder: Path
     base_image: str | None
     ndk_home: str | None
     plain: bool
@@ -33,6 +35,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         search_path=given.get("PATH", os.defpath),
         cache_root=_cache_root(given),
         devices_file=_devices_file(given),
+        tuning_folder=_tuning_folder(given),
         base_image=given.get("BOARDWRIGHT_BASE_IMAGE") or None,
         ndk_home=given.get("ANDROID_NDK_HOME") or None,
         plain=bool(given.get("NO_COLOR") or given.get("CI") or given.get("TERM") == "dumb"),
@@ -53,3 +56,11 @@ def _devices_file(given: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("boardwright") / "devices.yaml"
+
+
+def _tuning_folder(given: Mapping[str, str]) -> Path:
+    if chosen := given.get("BOARDWRIGHT_TUNING"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("boardwright") / "tuning"

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from builder.effects.machine import cpu_fields
 from builder.effects.parsed import ParsedValues
 from builder.effects.payload_identity import digest, installed_versions, payload_identity
 from builder.effects.survey import read_texts
 from builder.fingerprint import PayloadIdentity
+from builder.matrix.native import FILE, native_text
 from builder.package_files import package_root, targets_root, templates_root
 
 _LOCKED = re.compile(r"^([a-z0-9-]+)==([^ \\]+)", re.MULTILINE)
 
 
 def read_matrix(folders: Sequence[Path]) -> dict[str, str]:
-    """Return the texts of the shipped targets, and of the user's ``folders`` that override them."""
-    return read_texts((targets_root(), *folders))
+    """Return the texts of the shipped targets, and of the user's ``folders`` that override them.
+
+    This machine is one of the targets, so its real CPU is part of what is parsed and built.
+    """
+    native = native_text(cpu_fields(), os.cpu_count() or 1)
+    here = {FILE: native} if native else {}
+    return {**here, **read_texts((targets_root(), *folders))}
 
 
 def pinned() -> dict[str, str]:

@@ -16,6 +16,7 @@ from builder.cli.configuration import Settings, Wishes, find_project, read_proje
 from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import parsed_values, read_matrix
 from builder.cli.options import target_folders_option, target_option
+from builder.cli.records import FOLDER as TUNING
 from builder.effects.digest_memo import DigestMemo
 from builder.effects.git import changed_since, work_tree
 from builder.effects.survey import survey_model
@@ -157,7 +158,8 @@ def _changed(
         target.name: [Path(file).resolve() for file in files_of(place.texts, target.name)]
         for target in targets
     }
-    shared = (place.file, *_sources(settings, environment), *map(Path.resolve, flags.watched))
+    watched = (place.file.parent / TUNING, *map(Path.resolve, flags.watched))
+    shared = (place.file, *_sources(settings, environment), *watched)
     changed = changed_since(place.file.parent, reference)
     names = affected(changed, shared=shared, own=own)
     return tuple(target for target in targets if target.name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from builder.model.event import Event, Logged, StepRef
 from builder.model.source import Source
 from builder.model.target import Target
 from builder.planning import BuildRequest, PlannedStep, ToolchainOf
+from builder.ports import Log
 from builder.report.wording import safe
 
 Planner = Callable[[BuildRequest, Source, ToolchainOf], tuple[PlannedStep, ...]]
@@ -47,19 +49,43 @@ class Desk:
 
     def make(self, settings: Settings, planner: Planner, *, verbose: bool) -> Path:
         """Find or make the artifacts of the planned steps in order; return the last one's."""
-        source = survey_model(settings.model, self.memo)
-        steps = planner(self._request(settings), source, self.toolchains.of)
+        steps = self._plan(settings, planner)
         with cancelled_by_signals() as cancel:
-            runner = StepRunner(
-                store=DiskStore(self.environment.cache_root, self.memo),
-                workshops=self.toolchains.workshop,
-                unchanged=lambda source: unchanged(source, self.memo),
-                clock=SystemClock(),
-                emit=_say if verbose else _keep_quiet,
-                cancel=cancel,
-                fresh=False,
-            )
-            return _run(steps, runner)
+            return _run(steps, self._runner(cancel, verbose=verbose))[steps[-1].key]
+
+    def listen(self, settings: Settings, planner: Planner, hear: Log, *, verbose: bool) -> None:
+        """Perform the last of the planned steps for what it says: its artifact is not kept.
+
+        Raises ``Interrupted`` when the user stops it, whatever was heard by then.
+        """
+        *steps, last = self._plan(settings, planner)
+        with cancelled_by_signals() as cancel:
+            runner = self._runner(cancel, verbose=verbose)
+            artifacts = _run(steps, runner)
+            with runner.store.stage() as output:
+                self.toolchains.workshop(last.step.toolchain).perform(
+                    last.step,
+                    inputs={name: artifacts[key] for name, key in last.needs},
+                    sources={},
+                    output=output,
+                    log=hear,
+                    cancel=cancel,
+                )
+
+    def _plan(self, settings: Settings, planner: Planner) -> tuple[PlannedStep, ...]:
+        source = survey_model(settings.model, self.memo)
+        return planner(self._request(settings), source, self.toolchains.of)
+
+    def _runner(self, cancel: threading.Event, *, verbose: bool) -> StepRunner:
+        return StepRunner(
+            store=DiskStore(self.environment.cache_root, self.memo),
+            workshops=self.toolchains.workshop,
+            unchanged=lambda source: unchanged(source, self.memo),
+            clock=SystemClock(),
+            emit=_say if verbose else _keep_quiet,
+            cancel=cancel,
+            fresh=False,
+        )
 
     def _request(self, settings: Settings) -> BuildRequest:
         return BuildRequest(
@@ -78,13 +104,14 @@ class Desk:
         return survey_npz(file, self.memo) if file else None
 
 
-def _run(steps: Sequence[PlannedStep], runner: StepRunner) -> Path:
+def _run(steps: Sequence[PlannedStep], runner: StepRunner) -> dict[str, Path]:
+    """Return the artifacts by key."""
     artifacts: dict[str, Path] = {}
     for planned in steps:
         ref = StepRef(key=planned.key, kind=planned.kind, targets=())
         inputs = {name: artifacts[key] for name, key in planned.needs}
         artifacts[planned.key] = runner.find(ref) or runner.make(ref, planned.step, inputs)
-    return artifacts[steps[-1].key]
+    return artifacts
 
 
 def _say(event: Event) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import tvm
+from tvm import tirx
 
 from builder.compiler import stack
 from builder.errors import BuildFailed, UsageError
@@ -91,12 +92,18 @@ class KernelObject:
             self.prefix + name: scheduled[name].with_attr("global_symbol", self.prefix + name)
             for name in self.names
         }
-        stack.register()
-        with tvm.transform.PassContext(config=_CONFIG):
-            library = tvm.tirx.build(
-                tvm.IRModule(kernels), target=self.target, pipeline=stack.PIPELINE
-            )
+        library = generate(kernels, self.target)
         library.write_to_file(str(self.path), "o")
+
+
+def generate(kernels: dict[str, tirx.PrimFunc], target: tvm.target.Target) -> Any:
+    """Return TVM's module of the machine code of scheduled kernels, by the names they shall have.
+
+    Each must bear its name as ``global_symbol``.
+    """
+    stack.register()
+    with tvm.transform.PassContext(config=_CONFIG):
+        return tirx.build(tvm.IRModule(kernels), target=target, pipeline=stack.PIPELINE)
 
 
 def parts(names: Iterable[str]) -> list[tuple[str, ...]]:

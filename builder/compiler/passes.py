@@ -89,7 +89,12 @@ def run(mod: tvm.IRModule, facts: Facts) -> tvm.IRModule:
     return mod
 
 
-def schedule(mod: tvm.IRModule, target: tvm.target.Target, facts: Facts) -> tvm.IRModule:
+def schedule(
+    mod: tvm.IRModule,
+    target: tvm.target.Target,
+    facts: Facts,
+    choice_of: dispatch.ChoiceOf = dispatch.first,
+) -> tvm.IRModule:
     """Return ``mod`` with its kernels scheduled for one of the targets."""
     several = facts.cpu.cores > 1
     with target:
@@ -98,4 +103,5 @@ def schedule(mod: tvm.IRModule, target: tvm.target.Target, facts: Facts) -> tvm.
             facts.unit(target),
             lambda kernel: several and work.is_worth_splitting(kernel),
             facts.log,
+            choice_of,
         )

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from builder.errors import UsageError
 from builder.matrix.inheritance import TargetText, by_name, did_you_mean, is_abstract
+from builder.matrix.native import NATIVE
 
 
 def names(texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -21,7 +22,8 @@ def matching(texts: Mapping[str, str], patterns: Iterable[str]) -> tuple[str, ..
     """Return the names that ``patterns`` mean, each once, in the order of the patterns.
 
     A pattern is a name, or a glob (``raspberry-pi-*``). Raises ``UsageError``: ``unknown-target``
-    where one means nothing, ``abstract-target`` where one names a base.
+    where one means nothing, ``abstract-target`` where one names a base, ``not-native`` where it
+    names this machine and that is none to build for.
     """
     files = by_name(texts)
     meant = (name for pattern in patterns for name in _matches(files, pattern))
@@ -30,6 +32,8 @@ def matching(texts: Mapping[str, str], patterns: Iterable[str]) -> tuple[str, ..
 
 def require(files: Mapping[str, TargetText], name: str) -> None:
     """Refuse a ``name`` that there is no target of, or only a base."""
+    if name == NATIVE and name not in files:
+        raise _not_native()
     if name not in files:
         raise _unknown(files, name)
     if _is_base(files[name]):
@@ -46,7 +50,8 @@ def _matches(files: Mapping[str, TargetText], pattern: str) -> Iterator[str]:
         require(files, pattern)
         yield pattern
         return
-    found = [name for name in _concrete(files) if fnmatchcase(name, pattern)]
+    fixed = (name for name in _concrete(files) if name != NATIVE)
+    found = [name for name in fixed if fnmatchcase(name, pattern)]
     if not found:
         raise _unknown(files, pattern)
     yield from found
@@ -71,6 +76,15 @@ def _unknown(files: Mapping[str, TargetText], name: str) -> UsageError:
         why=_known(files),
         remedy=did_you_mean(name, known),
         details={"targets": list(known)},
+    )
+
+
+def _not_native() -> UsageError:
+    return UsageError(
+        f"this machine cannot be {NATIVE}",
+        reason="not-native",
+        why="it is no x86-64 CPU with SSE4.2",
+        remedy="name the target that it is; see: boardwright targets list",
     )
 
 

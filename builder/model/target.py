@@ -56,6 +56,11 @@ class Cpu:
     features: tuple[str, ...]
     variants: tuple[CpuVariant, ...] = ()
 
+    @property
+    def sets(self) -> tuple[Cpu | CpuVariant, ...]:
+        """The CPUs that kernels are written for, the least first."""
+        return (self, *self.variants)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolchainSpec:

@@ -14,7 +14,17 @@ from builder.package_files import templates_root
 from builder.payload.limits import allow_run, confine, limits
 from builder.payload.protocol import Speaker, die_with_parent
 from builder.ports import Log
-from builder.steps import Assemble, Bisect, BuildRuntime, Compile, Inspect, Package, Prepare, Verify
+from builder.steps import (
+    Assemble,
+    Bisect,
+    BuildRuntime,
+    Compile,
+    Inspect,
+    Package,
+    Prepare,
+    Tune,
+    Verify,
+)
 from builder.wire import Job, load_job
 
 
@@ -88,7 +98,12 @@ def perform(job: Job, log: Log) -> None:
                 templates=templates_root(),
                 output=job.output,
                 log=log,
+                tuned=step.tuned,
             )
+        case Tune():
+            from builder.payload.tune import tune
+
+            tune(step, job.inputs["prepared"], output=job.output, log=log)
         case BuildRuntime():
             from builder.payload.runtime import build_runtime
             from builder.payload.tools import Zig

@@ -24,6 +24,7 @@ _DOING = {
     "Prepare": "preparing the model",
     "Inspect": "inspecting the model",
     "Compile": "compiling kernels",
+    "Tune": "measuring tiles",
     "BuildRuntime": "compiling the runtime",
     "Assemble": "linking and auditing",
     "Verify": "verifying",

@@ -20,6 +20,9 @@ from builder.compiler.blocking.forms import (
 from builder.compiler.kernels import channels, conv, depthwise, transposed, winograd
 from builder.compiler.kernels.window import Window, window
 
+_SMALL_IMAGE = 8
+"""Up to here F(4x4) would load more weights than it saves products."""
+
 
 def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     """Convolve images with constant weights."""
@@ -118,26 +121,27 @@ def _suits_winograd(
         and data in forms.blocked
         and inputs % forms.block == 0
         and inputs >= 32
-        and out % (2 * forms.block) == 0
+        and out % forms.block == 0
+        and out >= 32
         and min(sliding.output(height, width)) >= 7
     )
 
 
 def _winograd(forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window) -> Blocked:
+    """Convolve in one kernel; an image of a single band in two, to be split over cores."""
+    out, inputs = weights.shape[:2]
     _, _, height, width = image_shape(data)
     extents = sliding.output(height, width)
+    transform = winograd.F4 if min(extents) > _SMALL_IMAGE else winograd.F2
+    bands = winograd.bands(transform, *extents, inputs)
+    panel = forms.block * (2 if out % (2 * forms.block) == 0 else 1)
+    packed = tensors.constant(winograd.transform_weights(transform, weights, panel))
     source = forms.blocked_form(data).value
-    points = forms.emit_te(
-        winograd.compute_in(sliding, *extents), source, name="winograd_in", pattern=OPAQUE
-    )
-    packed = tensors.constant(winograd.transform_weights(weights, 2 * forms.block))
-    product = forms.emit_te(
-        winograd.compute_product, points, packed, name="winograd_product", pattern=OPAQUE
-    )
-    made = forms.emit_te(
-        winograd.compute_out(*extents, forms.block),
-        product,
-        name="winograd_out",
-        pattern=ANCHOR,
-    )
-    return Blocked(made, weights.shape[0])
+    compute = winograd.compute(bands, sliding)
+    if bands.count == 1:
+        source = forms.emit_te(
+            winograd.compute_in(bands, sliding), source, name="winograd_in", pattern=OPAQUE
+        )
+        compute = winograd.compute_out(bands)
+    made = forms.emit_te(compute, source, packed, name="winograd", pattern=ANCHOR)
+    return Blocked(made, out)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-Tile = tuple[int, ...]
-"""Extents that a schedule asked for, in the order its cost model names them."""
+from builder.model.tuning import Tile
+
+__all__ = ["FIRST", "Choice", "Tile"]
 
 
 class Choice(Protocol):
-    """Takes one of the tiles that a cost model offers, the best it knows first."""
+    """Takes one of the tiles that a cost model offers, the best it knows first.
+
+    A schedule asks once: where it has several tiles to choose, a candidate is all of them in a row.
+    """
 
     def pick(self, candidates: Sequence[Tile]) -> Tile:
         """Return one of ``candidates``, of which there is at least one."""

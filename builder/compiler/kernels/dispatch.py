@@ -18,6 +18,7 @@ from builder.compiler.kernels import (
     plain,
     softmax,
     winograd,
+    winograd_schedule,
 )
 from builder.compiler.kernels.choice import FIRST, Choice
 from builder.compiler.vector_unit import VectorUnit
@@ -27,6 +28,11 @@ Schedule = Callable[[s_tir.Schedule, VectorUnit, bool, Choice], None]
 
 ChoiceOf = Callable[[tirx.PrimFunc], Choice]
 """Gives what an unscheduled kernel is to choose."""
+
+
+def first(_function: tirx.PrimFunc) -> Choice:
+    """Let a kernel take what the cost model holds best."""
+    return FIRST
 
 
 def _untiled(schedule: Callable[[s_tir.Schedule, VectorUnit, bool], None]) -> Schedule:
@@ -44,8 +50,8 @@ _FAMILIES: tuple[tuple[str, Schedule], ...] = (
     (depthwise.ANCHOR, depthwise.schedule),
     (attention.ANCHOR, _untiled(attention.schedule)),
     (matmul.ANCHOR, matmul.schedule),
-    (winograd.ANCHOR_IN, _untiled(winograd.schedule_in)),
-    (winograd.ANCHOR_OUT, _untiled(winograd.schedule_out)),
+    (winograd.ANCHOR, _untiled(winograd_schedule.schedule)),
+    (winograd.ANCHOR_IN, _untiled(winograd_schedule.schedule_in)),
     (softmax.ANCHOR, _untiled(softmax.schedule)),
     (layernorm.ANCHOR, _untiled(layernorm.schedule)),
 )
@@ -56,7 +62,7 @@ def schedule_all(
     unit: VectorUnit,
     worth_splitting: Callable[[tirx.PrimFunc], bool],
     log: Log,
-    choice_of: ChoiceOf = lambda _: FIRST,
+    choice_of: ChoiceOf = first,
 ) -> tvm.IRModule:
     """Schedule every PrimFunc of ``mod``; those ``worth_splitting`` also over cores."""
     scheduled = {}
@@ -76,6 +82,11 @@ def family(function: tirx.PrimFunc) -> Schedule:
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     names = {loops.name(schedule, block) for block in loops.blocks(schedule)}
     return next((how for anchor, how in _FAMILIES if anchor in names), _PLAIN)
+
+
+def family_name(function: tirx.PrimFunc) -> str:
+    """Return what people call the kernel's family."""
+    return family(function).__module__.rpartition(".")[2]
 
 
 def apply(

@@ -1,189 +1,251 @@
-"""Winograd convolution F(4x4, 3x3): 36 products of matrices instead of 144 multiplications a tile.
+"""Winograd convolution F(m x m, 3x3): a product of matrices for each point of a transformed tile.
 
-Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. The transforms use the
-points 0, 1, -1, 2, -2 and infinity; their error in float32 is about ten times the direct sum's.
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. F(4x4) needs 36 points
+for 16 outputs where a direct sum takes 144 products, F(2x2) 16 for 4 (36), with smaller weights.
+The error of F(4x4) in float32 is about ten times the direct sum's.
+
+The image is cut into bands of tiles that stay in a core's cache from the input's transform, over
+the products, to the output's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tvm import s_tir, te, tirx
+from tvm import te, tirx
 
-from builder.compiler.kernels import loops
-from builder.compiler.kernels.conv import Compute, pad_image
-from builder.compiler.kernels.matmul import ANCHOR as PRODUCT
+from builder.compiler.kernels import tiles
+from builder.compiler.kernels.conv import Compute, round_up
 from builder.compiler.kernels.window import Window
-from builder.compiler.vector_unit import VectorUnit
 
-ANCHOR_IN = "winograd_in"
-ANCHOR_OUT = "winograd_half_out"
+ANCHOR_IN = "winograd_points"
+ANCHOR = "winograd_sum"
+PAD = "winograd_pad"
+HALF_IN = "winograd_half_in"
+HALF_OUT = "winograd_half_out"
+TILE_OUT = "winograd_tile_out"
 
-_TILE = 4
-_POINTS = 6
+Matrix = Sequence[Sequence[float]]
 
-_DATA = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
+_BAND_TILES = 64
+"""Tiles of a band at most: with more, nothing is saved on weights."""
+
+_BAND_BYTES = 320 * 1024
+"""Of a band's transformed input: with a panel of products and weights it fits a second level."""
+
+_LEAST_TILES = 12
+"""Of a band: fewer would not pay for reading the weights."""
+
+_WEIGHTS_AS_TILES = 2.0
+"""What reading the weights once costs, in tiles to be multiplied by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """The matrices of F(m x m, 3x3): data [m+2, m+2], weights [m+2, 3], output [m, m+2]."""
+
+    data: Matrix
+    weights: Matrix
+    output: Matrix
+
+    @property
+    def tile(self) -> int:
+        """Return how many rows and columns of the output a tile has."""
+        return len(self.output)
+
+    @property
+    def points(self) -> int:
+        return len(self.data)
+
+
+F2 = Transform(
+    data=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1)),
+    weights=((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    output=((1, 1, 1, 0), (0, 1, -1, 1)),
 )
-_WEIGHTS = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
+"""The points 0, 1, -1 and infinity."""
+
+F4 = Transform(
+    data=(
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+    weights=(
+        (1 / 4, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6),
+        (1 / 24, -1 / 12, 1 / 6),
+        (0, 0, 1),
+    ),
+    output=(
+        (1, 1, 1, 1, 1, 0),
+        (0, 1, -1, 2, -2, 0),
+        (0, 1, 1, 4, 4, 0),
+        (0, 1, -1, 8, -8, 1),
+    ),
 )
-_OUTPUT = (
-    (1, 1, 1, 1, 1, 0),
-    (0, 1, -1, 2, -2, 0),
-    (0, 1, 1, 4, 4, 0),
-    (0, 1, -1, 8, -8, 1),
-)
+"""The points 0, 1, -1, 2, -2 and infinity."""
 
 
-def transform_weights(weights: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """Transform OIHW 3x3 weights (in float64) and pack them [36, O/width, I, width]."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bands:
+    """An output of ``height`` by ``width`` in bands of ``rows`` by ``columns`` tiles."""
+
+    transform: Transform
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+    @property
+    def tall(self) -> int:
+        """Return how many rows of the output a band covers."""
+        return self.rows * self.transform.tile
+
+    @property
+    def wide(self) -> int:
+        """Return how many columns of the output a band covers."""
+        return self.columns * self.transform.tile
+
+    @property
+    def across(self) -> int:
+        """Return how many bands lie side by side."""
+        return -(-self.width // self.wide)
+
+    @property
+    def count(self) -> int:
+        return -(-self.height // self.tall) * self.across
+
+    @property
+    def tiles(self) -> int:
+        """Return the tiles of a band, filled up so that whole register tiles cover them."""
+        real = self.rows * self.columns
+        return real if real < 4 or tiles.whole_row_tile(real, 8) else round_up(real, 4)
+
+
+def bands(transform: Transform, height: int, width: int, channels: int) -> Bands:
+    """Return the bands of an output whose input has so many channels: a single one where small."""
+    down, across = -(-height // transform.tile), -(-width // transform.tile)
+
+    def of(rows: int, columns: int) -> Bands:
+        return Bands(transform=transform, height=height, width=width, rows=rows, columns=columns)
+
+    def cost(each: Bands) -> float:
+        """Count tiles, with what a band's weights and the border of its input come to."""
+        border = (each.tall + 2) * (each.wide + 2) / (transform.points**2 * 4.0)
+        return each.count * (each.tiles + _WEIGHTS_AS_TILES + border)
+
+    if down * across <= _BAND_TILES:
+        return of(down, across)
+    most = _BAND_BYTES // (4 * transform.points**2 * channels)
+    most = min(max(most, _LEAST_TILES), _BAND_TILES)
+    sizes = [(r, c) for r in range(1, down + 1) for c in range(1, across + 1) if r * c <= most]
+    return min((of(*size) for size in sizes), key=cost)
+
+
+def transform_weights(
+    transform: Transform, weights: npt.NDArray[Any], width: int
+) -> npt.NDArray[Any]:
+    """Transform OIHW weights (in float64) and pack them [O/width, points, I, width]."""
     out, channels, _, _ = weights.shape
-    matrix = np.array(_WEIGHTS)
-    points = np.einsum("ai,ocij,bj->abco", matrix, weights.astype(np.float64), matrix)
-    flat = points.reshape(_POINTS * _POINTS, channels, out // width, width)
-    return np.ascontiguousarray(flat.transpose(0, 2, 1, 3).astype(weights.dtype))
+    matrix = np.array(transform.weights)
+    made = np.einsum("ai,ocij,bj->aboc", matrix, weights.astype(np.float64), matrix)
+    flat = made.reshape(transform.points**2, out // width, width, channels)
+    return np.ascontiguousarray(flat.transpose(1, 0, 3, 2).astype(weights.dtype))
 
 
-def compute_in(window: Window, height: int, width: int) -> Compute:
-    """Return the TE that transforms a blocked input: [6, 6, tiles y, tiles x, C/c, c]."""
-    down, across = -(-height // _TILE), -(-width // _TILE)
+def compute_in(each: Bands, window: Window) -> Compute:
+    """Return the TE that transforms a blocked input: [bands, C/c, points, points, tiles, c]."""
+    size, points = each.transform.tile, each.transform.points
+    top, left, _, _ = window.padding
+    rows, columns = each.tall + 2, each.wide + 2
 
     def of(data: te.Tensor) -> te.Tensor:
         _, blocks, tall, wide, lanes = (int(extent) for extent in data.shape)
-        top, left, _, _ = window.padding
-        reach = Window(
-            kernel=window.kernel,
-            strides=window.strides,
-            dilations=window.dilations,
-            padding=(
-                top,
-                left,
-                _TILE * down + 2 - tall - top,
-                _TILE * across + 2 - wide - left,
-            ),
-        )
-        padded = pad_image(data, reach, name="winograd_pad")
+
+        def padded(b: Any, c: Any, y: Any, x: Any, v: Any) -> Any:
+            row = b // each.across * each.tall + y - top
+            column = b % each.across * each.wide + x - left
+            inside = tirx.all(row >= 0, row < tall, column >= 0, column < wide)
+            zero = tirx.const(0.0, data.dtype)
+            return tirx.if_then_else(inside, data[0, c, row, column, v], zero)
+
+        band = te.compute((each.count, blocks, rows, columns, lanes), padded, name=PAD)
+
+        def element(b: Any, c: Any, i: Any, j: Any, t: Any, v: Any) -> Any:
+            last = each.rows * each.columns - 1
+            tile = t if each.tiles == last + 1 else tirx.min(t, last)
+            y, x = tile // each.columns * size, tile % each.columns * size
+            return _row_of(each.transform.data, i, lambda k: band[b, c, y + k, x + j, v])
+
         half = te.compute(
-            (down, across, blocks, _POINTS, _POINTS, lanes),
-            lambda ty, tx, c, a, j, v: _row_of(
-                _DATA, a, lambda i: padded[0, c, ty * _TILE + i, tx * _TILE + j, v]
-            ),
-            name="winograd_half_in",
+            (each.count, blocks, points, points, each.tiles, lanes), element, name=HALF_IN
         )
         return te.compute(
-            (_POINTS, _POINTS, down, across, blocks, lanes),
-            lambda a, b, ty, tx, c, v: _row_of(_DATA, b, lambda j: half[ty, tx, c, a, j, v]),
+            half.shape,
+            lambda b, c, i, j, t, v: _row_of(
+                each.transform.data, j, lambda k: half[b, c, i, k, t, v]
+            ),
             name=ANCHOR_IN,
         )
 
     return of
 
 
-def compute_product(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
-    """Multiply per point: [6, 6, ty, tx, C/c, c] by [36, O/w, C, w] is [36, ty * tx, O]."""
-    _, _, down, across, blocks, lanes = (int(extent) for extent in data.shape)
-    points, panels, depth, width = (int(extent) for extent in weights.shape)
-    assert depth == blocks * lanes
-    k = te.reduce_axis((0, depth), name="k")
+def compute_out(each: Bands) -> Compute:
+    """Return the TE that multiplies transformed inputs by weights and transforms them back.
 
-    def element(p: Any, t: Any, o: Any) -> Any:
-        read = data[p // _POINTS, p % _POINTS, t // across, t % across, k // lanes, k % lanes]
-        return te.sum(read * weights[p, o // width, k, o % width], axis=[k])
+    [bands, C/c, points, points, tiles, c] by [O/w, points, C, w] is [1, O/c, height, width, c].
+    """
+    size, points = each.transform.tile, each.transform.points
 
-    return te.compute((points, down * across, panels * width), element, name=PRODUCT)
+    def of(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
+        _, blocks, _, _, _, lanes = (int(extent) for extent in data.shape)
+        panels, _, _, width = (int(extent) for extent in weights.shape)
+        together = width // lanes
+        c, ci = te.reduce_axis((0, blocks), name="c"), te.reduce_axis((0, lanes), name="ci")
 
+        def element(b: Any, o: Any, i: Any, j: Any, t: Any, v: Any) -> Any:
+            lane = o % together * lanes + v
+            weight = weights[o // together, i * points + j, c * lanes + ci, lane]
+            return te.sum(data[b, c, i, j, t, ci] * weight, axis=[c, ci])
 
-def compute_out(height: int, width: int, lanes: int) -> Compute:
-    """Return the TE that transforms [36, tiles, O] back to [1, O/c, height, width, c]."""
-    down, across = -(-height // _TILE), -(-width // _TILE)
-
-    def of(product: te.Tensor) -> te.Tensor:
-        blocks = int(product.shape[2]) // lanes
+        out = panels * together
+        product = te.compute((each.count, out, points, points, each.tiles, lanes), element, ANCHOR)
+        matrix = each.transform.output
         half = te.compute(
-            (blocks, down, across, _TILE, _POINTS, lanes),
-            lambda c, ty, tx, a, j, v: _row_of(
-                _OUTPUT,
-                a,
-                lambda i: product[i * _POINTS + j, ty * across + tx, c * lanes + v],
-            ),
-            name=ANCHOR_OUT,
+            (each.count, out, each.tiles, size, points, lanes),
+            lambda b, o, t, i, j, v: _row_of(matrix, i, lambda k: product[b, o, k, j, t, v]),
+            name=HALF_OUT,
         )
         tile = te.compute(
-            (blocks, down, across, _TILE, _TILE, lanes),
-            lambda c, ty, tx, a, b, v: _row_of(_OUTPUT, b, lambda j: half[c, ty, tx, a, j, v]),
-            name="winograd_tile_out",
+            (each.count, out, each.tiles, size, size, lanes),
+            lambda b, o, t, i, j, v: _row_of(matrix, j, lambda k: half[b, o, t, i, k, v]),
+            name=TILE_OUT,
         )
-        return te.compute(
-            (1, blocks, height, width, lanes),
-            lambda _n, c, y, x, v: tile[c, y // _TILE, x // _TILE, y % _TILE, x % _TILE, v],
-            name="winograd_out",
-        )
+
+        def pixel(_n: Any, o: Any, y: Any, x: Any, v: Any) -> Any:
+            band = y // each.tall * each.across + x // each.wide
+            t = y % each.tall // size * each.columns + x % each.wide // size
+            return tile[band, o, t, y % size, x % size, v]
+
+        return te.compute((1, out, each.height, each.width, lanes), pixel, name="winograd_out")
 
     return of
 
 
-def schedule_in(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
-    """Transform a tile of one channel block at a time, all its points in registers."""
-    out, half = sch.get_sblock(ANCHOR_IN), sch.get_sblock("winograd_half_in")
-    a, b, ty, tx, c, v = sch.get_loops(out)
-    vo, vi = loops.vectors(sch, v, unit.lanes)
-    sch.reorder(c, ty, tx, vo, a, b, vi)
-    sch.compute_at(half, vo, preserve_unit_loops=True)
-    sch.set_scope(half, 0, "local")
-    inside = sch.get_loops(half)[4:]
-    if parallel:
-        sch.parallel(c)
-    loops.unroll_all(sch, inside[:-1])
-    sch.vectorize(inside[-1])
-    loops.unroll_all(sch, [a, b])
-    sch.vectorize(vi)
-    for block in loops.blocks(sch):
-        if loops.name(sch, block) == "winograd_pad":
-            loops.vectorise_last(sch, block, unit.lanes)
-
-
-def schedule_out(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
-    """Transform a tile back in registers and write it through the epilogue."""
-    inner = (ANCHOR_OUT, "winograd_tile_out")
-    after = [block for block in loops.blocks(sch) if loops.name(sch, block) not in inner]
-    for block in after[:-1]:
-        sch.compute_inline(block)
-    n, c, y, x, v = sch.get_loops(after[-1])
-    yo, yi = sch.split(y, [None, _TILE])
-    xo, xi = sch.split(x, [None, _TILE])
-    vo, vi = loops.vectors(sch, v, unit.lanes)
-    sch.reorder(n, c, yo, xo, vo, yi, xi, vi)
-    for name in reversed(inner):
-        block = sch.get_sblock(name)
-        sch.compute_at(block, vo, preserve_unit_loops=True)
-        sch.set_scope(block, 0, "local")
-    depth = 5
-    if parallel:
-        sch.parallel(sch.fuse(n, c))
-        depth = 4
-    for name in inner:
-        inside = sch.get_loops(sch.get_sblock(name))[depth:]
-        loops.unroll_all(sch, inside[:-1])
-        sch.vectorize(inside[-1])
-    loops.unroll_all(sch, [yi, xi])
-    sch.vectorize(vi)
-
-
-Matrix = Sequence[Sequence[float]]
+def compute(each: Bands, window: Window) -> Compute:
+    """Return the TE of a whole convolution, band by band."""
+    return lambda data, weights: compute_out(each)(compute_in(each, window)(data), weights)
 
 
 def _row_of(matrix: Matrix, row: Any, element: Callable[[int], Any]) -> Any:

@@ -49,7 +49,7 @@ def errors(
     ``outputs`` (floats), ``nan_agrees`` (whether the same elements are NaN).
     """
     log: list[str] = []
-    prepared = _prepared(made, folder)
+    prepared = prepared_folder(made, folder)
     cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
     target = codegen.llvm_target(PLATFORM, cpu)
     facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
@@ -85,7 +85,7 @@ def errors(
     }
 
 
-def _prepared(made: onnx.ModelProto, folder: Path) -> Path:
+def prepared_folder(made: onnx.ModelProto, folder: Path) -> Path:
     source, prepared = folder / "source.onnx", folder / "prepared"
     onnx.save(made, source)
     prepared.mkdir()

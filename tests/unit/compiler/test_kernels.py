@@ -101,7 +101,6 @@ def conv_chain(
         conv_chain(9, 27, 6, 5, groups=9),
         conv_chain(1, 1, 9, 8),
         conv_chain(24, 40, 9, 7),
-        conv_chain(32, 64, 15, 14),
     ],
     ids=[
         "even",
@@ -119,7 +118,6 @@ def conv_chain(
         "depth-multiplier",
         "one-channel",
         "half-a-block",
-        "winograd",
     ],
 )
 def test_convolutions(made: onnx.ModelProto, lanes: int) -> None:

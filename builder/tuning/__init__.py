@@ -1,0 +1,1 @@
+"""Tuning records: their files, and which of them a build goes by."""
