@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -114,9 +115,13 @@ class Comparison:
     baseline_median_us: float
 
 
+OURS = "boardwright"
+"""The rival that is the bundle itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """Another runtime on this machine, in turns with ours in one process.
+    """A runtime on this machine, in turns with the others in one process.
 
     ``max_error`` is its largest difference from ONNX Runtime's outputs over their largest value;
     ``failure`` says why it has no times, where it has none.
@@ -128,6 +133,13 @@ class Rival:
     p90_us: float | None
     max_error: float | None
     failure: str | None
+
+
+def lead(rivals: Sequence[Rival]) -> float | None:
+    """Return the best other runtime's median over ours: above one, ours is faster."""
+    medians = {rival.name: rival.median_us for rival in rivals if rival.median_us}
+    ours = medians.pop(OURS, None)
+    return min(medians.values()) / ours if ours and medians else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

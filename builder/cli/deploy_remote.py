@@ -34,7 +34,7 @@ from builder.model.device import Device
 from builder.model.target import Target
 
 if TYPE_CHECKING:
-    from builder.cli.bench_deployed import AfterDeploy
+    from builder.cli.bench.deployed import AfterDeploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def deploy_remote(flags: DeployFlags, reach: Reach, environment: Environment) ->
 def _after(flags: DeployFlags) -> AfterDeploy | None:
     if not flags.bench or flags.dry_run:
         return None
-    from builder.cli.bench_deployed import after_deploy  # numpy, which only measuring pays for
+    from builder.cli.bench.deployed import after_deploy  # numpy, which only measuring pays for
 
     return after_deploy(
         wait_s=flags.wait_s,

@@ -25,7 +25,7 @@ from builder.cli.records import FOLDER, find_records
 from builder.cli.steps import Desk
 from builder.cli.toolchains import Choice
 from builder.effects.machine import cpu_name, survey_machine
-from builder.effects.tuning_records import keep
+from builder.effects.tuning_records import keep, read_records
 from builder.errors import Interrupted, UsageError
 from builder.matrix import load, names, select
 from builder.model.source import Source
@@ -41,7 +41,7 @@ from builder.report.tuning import (
     summary_lines,
 )
 from builder.tuning.records import record_from
-from builder.tuning.selection import compiler_name
+from builder.tuning.selection import compiler_name, known
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -108,34 +108,19 @@ def tune(flags: Flags, environment: Environment) -> int:
     settings = _settings(flags, environment)
     target = _target(flags, settings)
     desk = Desk.of(flags.toolchain, (target,), environment)
-    versions = dict(desk.toolchains.versions)
-    records = find_records(settings.project, environment, versions)
-    folder = flags.out or _folder(settings, environment)
-    report = _report(flags, plain=environment.plain)
     keeper = _Keeper(
-        compiler=compiler_name(versions),
-        folder=folder,
+        compiler=compiler_name(dict(desk.toolchains.versions)),
+        folder=flags.out or _folder(settings, environment),
         locks=environment.cache_root / "locks",
-        report=report,
+        report=_report(flags, plain=environment.plain),
     )
-
-    def planned(
-        request: BuildRequest, source: Source, toolchain_of: ToolchainOf
-    ) -> tuple[PlannedStep, ...]:
-        known = replace(request, records=records)
-        return plan_tuning(
-            known, source, target, toolchain_of, budget_s=flags.budget, again=flags.again
-        )
-
-    try:
-        with report:
-            desk.listen(settings, planned, keeper.hear, verbose=flags.verbose)
-    except Interrupted as stopped:
-        raise _stopped(keeper, stopped) from None
+    records = _known(settings, desk, keeper)
+    _measure(flags, settings, target, desk, records, keeper)
     if flags.as_json:
-        write_json(sys.stdout, document(target.name, folder, keeper.kept))
+        write_json(sys.stdout, document(target.name, keeper.folder, keeper.kept, keeper.left))
     else:
-        click.echo("\n".join(summary_lines(target.name, folder, keeper.kept)))
+        lines = summary_lines(target.name, keeper.folder, keeper.kept, keeper.left)
+        click.echo("\n".join(lines))
     return 0
 
 
@@ -149,18 +134,51 @@ class _Keeper:
     report: TuningReport
     machine: str = field(default_factory=cpu_name)
     kept: list[TuningRecord] = field(default_factory=list)
+    left: int = 0
 
     def hear(self, line: str) -> None:
-        fields = heard(line)
-        record = (
-            record_from(fields, compiler=self.compiler, machine=self.machine) if fields else None
-        )
+        record = self._record(line)
         if record is None:
             self.report.log(line)
             return
         keep((record,), self.folder, self.locks)
         self.kept.append(record)
         self.report.found(record)
+
+    def _record(self, line: str) -> TuningRecord | None:
+        if (told := heard(line)) is None:
+            return None
+        self.left, fields = told
+        return record_from(fields, compiler=self.compiler, machine=self.machine)
+
+
+def _known(settings: Settings, desk: Desk, keeper: _Keeper) -> tuple[TuningRecord, ...]:
+    """Return what a build would go by, and what an earlier run has put where this one will."""
+    found = find_records(settings.project, desk.environment, dict(desk.toolchains.versions))
+    return (*found, *known([read_records(keeper.folder)], keeper.compiler))
+
+
+def _measure(
+    flags: Flags,
+    settings: Settings,
+    target: Target,
+    desk: Desk,
+    records: tuple[TuningRecord, ...],
+    keeper: _Keeper,
+) -> None:
+    def planned(
+        request: BuildRequest, source: Source, toolchain_of: ToolchainOf
+    ) -> tuple[PlannedStep, ...]:
+        informed = replace(request, records=records)
+        return plan_tuning(
+            informed, source, target, toolchain_of, budget_s=flags.budget, again=flags.again
+        )
+
+    try:
+        with keeper.report:
+            desk.listen(settings, planned, keeper.hear, verbose=flags.verbose)
+    except Interrupted as stopped:
+        raise _stopped(keeper, stopped) from None
 
 
 def _settings(flags: Flags, environment: Environment) -> Settings:

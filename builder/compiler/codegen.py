@@ -35,6 +35,14 @@ _TRIPLES = {
 # then reads its neighbour's element (tests/unit/compiler/test_kernels.py has such a loop).
 _OPTIONS = ("-enable-if-conversion:bool=0",)
 
+# LLVM would move loads from neighbouring addresses together, so far from their use that sums are
+# driven out of registers. Those that stay side by side it pairs later on.
+_OPTIONS_OF_ARM = (*_OPTIONS, "-misched-cluster:bool=0")
+
+# What LLVM holds against multiply-adds on a Cortex-A7 is true of scalar ones: it would multiply and
+# add apart. Of its schedulers, that of machine code minds registers.
+_ATTRIBUTES_OF_ARMV7 = ("+use-misched", "-slowfpvfmx", "-slowfpvmlx", "-vmlx-hazards")
+
 _CONFIG = {
     # Lets schedules mark loops whose last round is partial: the whole rounds lose their conditions.
     "s_tir.LoopPartition": {"partition_const_loop": True},
@@ -50,11 +58,12 @@ def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
         "kind": "llvm",
         "mtriple": _triple(platform),
         "mcpu": cpu.mcpu,
-        "cl-opt": list(_OPTIONS),
+        "cl-opt": list(_OPTIONS if platform.arch == "x86_64" else _OPTIONS_OF_ARM),
     }
     if cpu.mattr:
         description["mattr"] = list(cpu.mattr)
     if platform.arch == "armv7":
+        description["mattr"] = [*cpu.mattr, *_ATTRIBUTES_OF_ARMV7]
         # The triple alone leaves LLVM at soft-float calls: on Linux the program would run and its
         # numbers be wrong. Android's ABI is just that: VFP code, floats in integer registers.
         description["mfloat-abi"] = "soft" if platform.libc.family == "bionic" else "hard"

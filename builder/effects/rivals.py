@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from builder import __version__
-from builder.bench.result import Rival
+from builder.bench.result import OURS, Rival
 from builder.errors import BuildFailed
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -33,7 +33,6 @@ Make = Callable[[Path, int, Arrays], Run]
 
 ROUNDS = 5
 ROUND_S = 0.6
-OURS = "boardwright"
 _REFERENCE = "onnxruntime"
 _WARMUP = 3
 _LEAST_SAMPLES = 5

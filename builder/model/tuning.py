@@ -48,20 +48,25 @@ class Finding:
     tile_us: float
     usual_us: float
 
-    def line(self) -> str:
-        """Return the log line that tells it from the payload to whoever listens."""
-        return _FOUND + json.dumps(asdict(self))
+    def line(self, left: int) -> str:
+        """Return the log line that tells it from the payload; ``left`` kernels are yet to come."""
+        return f"{_FOUND}{json.dumps({'left': left, **asdict(self)})}"
 
 
-def heard(line: str) -> Mapping[str, Any] | None:
-    """Return the fields that a ``Finding.line`` holds, unchecked; None for any other line."""
+def heard(line: str) -> tuple[int, Mapping[str, Any]] | None:
+    """Return how many kernels are left, and the fields of a finding, which nobody has checked.
+
+    None for a line that no ``Finding.line`` wrote.
+    """
     if not line.startswith(_FOUND):
         return None
     try:
-        fields = json.loads(line.removeprefix(_FOUND))
-    except ValueError:
+        fields: Any = json.loads(line.removeprefix(_FOUND))
+    except (ValueError, RecursionError):
         return None
-    return fields if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or not isinstance(left := fields.pop("left", None), int):
+        return None
+    return left, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ def race(timers: Sequence[Timer]) -> Outcome:
         return Outcome(winner=0, winner_s=medians[0], usual_s=medians[0])
     usual, challenger = _by_turns((timers[0], timers[best]), _FINAL)
     usual_s, challenger_s = statistics.median(usual), statistics.median(challenger)
-    if not _is_clear(challenger, usual):
+    if challenger_s > CLEAR * usual_s or not _wins_nearly_always(challenger, usual):
         return Outcome(winner=0, winner_s=usual_s, usual_s=usual_s)
     return Outcome(winner=best, winner_s=challenger_s, usual_s=usual_s)
 
@@ -54,8 +54,6 @@ def _by_turns(timers: Sequence[Timer], rounds: int) -> list[list[float]]:
     return times
 
 
-def _is_clear(challenger: Sequence[float], usual: Sequence[float]) -> bool:
-    """Tell whether the challenger wins by a margin, and not by a few lucky rounds."""
-    ratios = [mine / theirs for mine, theirs in zip(challenger, usual, strict=True)]
-    lost = sum(ratio >= 1.0 for ratio in ratios)
-    return statistics.median(ratios) <= CLEAR and lost <= _LOST_ROUNDS
+def _wins_nearly_always(challenger: Sequence[float], usual: Sequence[float]) -> bool:
+    lost = sum(mine >= theirs for mine, theirs in zip(challenger, usual, strict=True))
+    return lost <= _LOST_ROUNDS

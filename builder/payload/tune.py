@@ -51,7 +51,7 @@ def _measure(
             return
         log(f"measuring kernel {number + 1} of {len(kernels)}: {tuning.describe(kernel.function)}")
         finding = bench.measure(kernel)
-        log(finding.line())
+        log(finding.line(left=len(kernels) - number - 1))
         yield finding
 
 

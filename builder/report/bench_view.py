@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builder.bench.result import Comparison, Estimate, Measurement, measurement_to_json
+from builder.bench.result import Comparison, Estimate, Measurement, lead, measurement_to_json
 from builder.report.summary import aligned
 from builder.report.wording import byte_size, safe
 
@@ -42,6 +42,8 @@ def bench_lines(measurements: Sequence[Measurement]) -> list[str]:
             error = f", error {rival.max_error:.1e}" if rival.max_error is not None else ""
             said = rival.failure or f"median {duration(rival.median_us)}{error}"
             lines.append(safe(f"{place}: {rival.name} {rival.version}: {said}"))
+        if ratio := lead(measurement.rivals):
+            lines.append(f"{place}: {ratio:.2f} times as fast as the best other runtime")
     return lines
 
 

@@ -87,21 +87,28 @@ def record_line(record: TuningRecord) -> str:
     return f"{what}: {_tile(record.tile)} {time} instead of {usual}, {gain:.1%} less"
 
 
-def summary_lines(target: str, folder: Path, records: Sequence[TuningRecord]) -> list[str]:
-    """Return what tuning came to, in the end."""
+def summary_lines(
+    target: str, folder: Path, records: Sequence[TuningRecord], left: int
+) -> list[str]:
+    """Return what tuning came to; ``left`` kernels were not measured for want of time."""
     if not records:
-        return [f"{target}: nothing to measure that is not known; --again measures anew"]
+        return [f"{target}: nothing was measured: all is known (see --again), or time was short"]
     faster = [record for record in records if record.tile != record.usual]
     lines = [f"{target}: {len(records)} kernels measured, {len(faster)} faster with another tile"]
+    if left:
+        lines.append(f"time is up: {left} kernels are left; run the same command again to go on")
     return [*lines, f"records are in {safe(str(folder))}; build as before to use them"]
 
 
-def document(target: str, folder: Path, records: Sequence[TuningRecord]) -> dict[str, Any]:
+def document(
+    target: str, folder: Path, records: Sequence[TuningRecord], left: int
+) -> dict[str, Any]:
     """Return what tuning came to as the content of one JSON document."""
     return {
         "status": "ok",
         "target": target,
         "folder": str(folder),
+        "left": left,
         "records": [asdict(record) for record in records],
     }
 

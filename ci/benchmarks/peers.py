@@ -11,20 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from builder.effects.rivals import OURS, check_inputs, difference, interleaved, line_up
+from builder.bench.result import OURS, lead
+from builder.effects.rivals import race
 
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -37,13 +36,9 @@ class Result:
     threads: int
     ours_ms: float
     peers_ms: dict[str, float]
-    spread: float  # of ours: (p90 - p10) / median
+    spread: float  # how much slower than its median the slowest tenth of ours is
     max_error: float  # of ours, relative to the largest output
-
-    @property
-    def ratio(self) -> float:
-        """Best peer's time over ours."""
-        return min(self.peers_ms.values()) / self.ours_ms
+    ratio: float  # best peer's time over ours
 
 
 def main() -> int:
@@ -59,11 +54,11 @@ def main() -> int:
         for model in options.models:
             bundle = build(model.resolve(), options.target, Path(name))
             for threads in options.threads:
-                results.append(in_new_process(model.resolve(), bundle, threads, Path(name)))
+                results.append(compare(model.resolve(), bundle, threads))
                 print(line(results[-1]), file=sys.stderr, flush=True)
     Console().print(table(results))
     if options.json:
-        rows = [{**asdict(result), "ratio": result.ratio} for result in results]
+        rows = [asdict(result) for result in results]
         options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     return 0
 
@@ -79,30 +74,24 @@ def build(model: Path, target: str, work: Path) -> Path:
     return receipt.parent / "bundle"
 
 
-def in_new_process(model: Path, bundle: Path, threads: int, work: Path) -> Result:
-    """Compare in a process of its own: some runtimes look at the cores only when first loaded."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-        return pool.submit(compare, model, bundle, threads, work).result()
-
-
-def compare(model: Path, bundle: Path, threads: int, work: Path) -> Result:
+def compare(model: Path, bundle: Path, threads: int) -> Result:
     """Time one model on everything that takes it, in turns."""
-    os.sched_setaffinity(0, CORES[:threads])
-    feed = check_inputs(bundle)
-    runners, failures = line_up(model, bundle, threads, feed, work)
-    for name, why in failures.items():
-        print(f"{model.stem}: {name}: {why[:120]}", file=sys.stderr)
-    samples = interleaved(runners, feed)
-    medians = {name: statistics.median(times) * 1e3 for name, times in samples.items()}
-    tenths = statistics.quantiles(samples[OURS], n=10)
+    rivals = race(model, bundle, threads, CORES[:threads])
+    for rival in rivals:
+        if rival.failure:
+            print(f"{model.stem}: {rival.name}: {rival.failure[:120]}", file=sys.stderr)
+    median_ms = {r.name: r.median_us / 1e3 for r in rivals if r.median_us is not None}
+    [ours] = [rival for rival in rivals if rival.name == OURS]
+    ratio = lead(rivals)
+    assert ours.median_us and ours.p90_us and ours.max_error is not None and ratio
     return Result(
         model=model.stem,
         threads=threads,
-        ours_ms=medians.pop(OURS),
-        peers_ms=medians,
-        spread=(tenths[8] - tenths[0]) / statistics.median(samples[OURS]),
-        max_error=difference(runners[OURS](feed), runners["onnxruntime"](feed)),
+        ours_ms=median_ms.pop(OURS),
+        peers_ms=median_ms,
+        spread=ours.p90_us / ours.median_us - 1.0,
+        max_error=ours.max_error,
+        ratio=ratio,
     )
 
 

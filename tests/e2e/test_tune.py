@@ -85,10 +85,11 @@ def test_a_build_follows_from_its_records(capsys: Printed, project: Path) -> Non
 
 
 def test_what_is_known_is_not_measured_again(capsys: Printed, project: Path) -> None:
-    assert said(capsys, "tune", "--budget", "1m")[1]["records"]
-    assert said(capsys, "tune", "--budget", "1m")[1]["records"] == []
-    assert said(capsys, "tune", "--budget", "2s", "--again")[1]["records"]
-    assert [path.suffix for path in (project / "tuning").iterdir()] == [".json"]
+    there = ("-o", "elsewhere")
+    assert said(capsys, "tune", "--budget", "1m", *there)[1]["records"]
+    assert said(capsys, "tune", "--budget", "1m", *there)[1]["records"] == []
+    assert said(capsys, "tune", "--budget", "2s", "--again", *there)[1]["records"]
+    assert [path.suffix for path in (project / "elsewhere").iterdir()] == [".json"]
 
 
 def test_without_a_project_records_are_the_users(

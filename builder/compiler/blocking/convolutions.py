@@ -86,14 +86,27 @@ def _convolution(
     if _suits_winograd(forms, data, weights, sliding, groups):
         return _winograd(forms, data, weights, sliding)
     if groups == 1 and data not in forms.blocked:
-        source = forms.plain_image(data)
         packed, compute = conv.pack_plain(weights, forms.block), conv.compute_plain(sliding)
+        operands = (forms.plain_image(data), tensors.constant(packed))
     else:
-        source = forms.blocked_form(data).value
-        walk = channels.walk(image_shape(data)[1], out, groups, forms.block)
-        packed, compute = channels.pack_weights(weights, walk), conv.compute(sliding, walk)
-    made = forms.emit_te(compute, source, tensors.constant(packed), name="conv2d", pattern=ANCHOR)
+        compute, operands = _blocked_operands(forms, data, weights, sliding, groups)
+    made = forms.emit_te(compute, *operands, name="conv2d", pattern=ANCHOR)
     return Blocked(made, out)
+
+
+def _blocked_operands(
+    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
+) -> tuple[conv.Compute, tuple[relax.Expr, ...]]:
+    """Return what a convolution of blocks computes and of what: also of sums at boundaries."""
+    source = forms.blocked_form(data).value
+    walk = channels.walk(image_shape(data)[1], weights.shape[0], groups, forms.block)
+    operands = (source, tensors.constant(channels.pack_weights(weights, walk)))
+    if groups == 1 or not walk.has_boundaries:
+        return conv.compute(sliding, walk), operands
+    behind = tensors.constant(channels.pack_boundaries(weights, walk))
+    compute = conv.compute(sliding, walk.at_boundaries())
+    apart = forms.emit_te(compute, source, behind, name="conv2d_boundaries", pattern=OPAQUE)
+    return conv.compute_with_boundaries(sliding, walk), (*operands, apart)
 
 
 def _depthwise(

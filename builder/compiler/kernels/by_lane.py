@@ -14,14 +14,17 @@ from builder.compiler.kernels.tiles import LANE_STEPS
 from builder.compiler.vector_unit import VectorUnit
 
 
-def inputs_apart(sch: s_tir.Schedule, main: loops.Block, unit: VectorUnit) -> loops.Block | None:
-    """Give what ``main`` reads first a block of its own, if its last loop is whole vectors of it.
+def suits(sch: s_tir.Schedule, main: loops.Block, unit: VectorUnit) -> bool:
+    """Tell whether ``unit`` multiplies by lanes and ``main``'s last loop is whole vectors."""
+    return unit.by_lane and loops.extent(sch, sch.get_loops(main)[-1]) % LANE_STEPS == 0
 
-    Comes first of all; the block is to be put in its place by ``load``.
+
+def inputs_apart(sch: s_tir.Schedule, main: loops.Block) -> loops.Block:
+    """Give what ``main`` reads first a block of its own, which ``load`` is to put in its place.
+
+    Comes before ``main`` is moved. Tiles must be whole: behind a condition on each point LLVM would
+    test every one of them for every vector.
     """
-    steps = sch.get_loops(main)[-1]
-    if not unit.by_lane or loops.extent(sch, steps) % LANE_STEPS:
-        return None
     inputs = sch.reindex(main, ("read", 0))
     sch.set_scope(inputs, 0, "local")
     return inputs
@@ -34,6 +37,8 @@ def load(sch: s_tir.Schedule, inputs: loops.Block, steps: loops.Loop) -> loops.L
     """
     vector, lane = sch.split(steps, [None, LANE_STEPS])
     sch.compute_at(inputs, vector, preserve_unit_loops=True)
-    sch.vectorize(sch.get_loops(inputs)[-1])
-    sch.unroll(lane)
+    around = [sch.get(loop).same_as(sch.get(vector)) for loop in sch.get_loops(inputs)].index(True)
+    *points, last = sch.get_loops(inputs)[around + 1 :]
+    loops.unroll_all(sch, [*points, lane])
+    sch.vectorize(last)
     return vector

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,26 @@ def compute(window: Window, each: Walk) -> Compute:
     return of
 
 
+def compute_with_boundaries(window: Window, each: Walk) -> Compute:
+    """Return the TE of ``compute`` with what was summed apart for blocks in which a group ends."""
+
+    def of(data: te.Tensor, weights: te.Tensor, apart: te.Tensor) -> te.Tensor:
+        sums = compute(window, each)(data, weights)
+        boundaries = int(apart.shape[1])
+
+        def element(n: Any, o: Any, y: Any, x: Any, v: Any) -> Any:
+            group = o * each.lanes // each.group_outputs
+            last = (o * each.lanes + each.lanes - 1) // each.group_outputs
+            ends = tirx.all(last > group, group < boundaries)
+            rest = apart[n, tirx.min(group, boundaries - 1), y, x, v]
+            zero = tirx.const(0.0, data.dtype)
+            return sums[n, o, y, x, v] + tirx.if_then_else(ends, rest, zero)
+
+        return te.compute(sums.shape, element, name="conv_boundaries")
+
+    return of
+
+
 def _channel(each: Walk, run: Any, position: Any) -> tuple[Any, Any]:
     """Return the block and the lane of a position in a run."""
     if each.lanes % each.run:  # the only run there is
@@ -112,6 +133,18 @@ def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:
     return 4 * math.prod(int(extent) for extent in weights.shape)
 
 
+def _one_loop_over_channels(
+    sch: s_tir.Schedule, c: loops.Loop, ry: loops.Loop, rx: loops.Loop, ci: loops.Loop
+) -> list[loops.Loop]:
+    """Walk all channels in one long loop, which LLVM does not unroll.
+
+    LLVM has no model of in-order 32-bit cores: of several steps at once it loads all inputs first,
+    for which there are no registers.
+    """
+    sch.reorder(ry, rx, c, ci)
+    return [ry, rx, sch.fuse(c, ci)]
+
+
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Tile the output, sum each tile in registers, write it through the epilogue.
 
@@ -119,13 +152,15 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     needed. Large weights are walked once: channel blocks come first, over a padded copy.
     """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
-    inputs = by_lane.inputs_apart(sch, main, unit)
     rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
     registers = loops.extent(sch, v) // unit.lanes
+    unit = replace(unit, by_lane=by_lane.suits(sch, main, unit))
     candidates = tiles.image_tiles(height, width, blocks, registers, unit)
     rows, columns, together = choice.pick(candidates)
+    lanes = unit.by_lane and width % columns == 0
+    inputs = by_lane.inputs_apart(sch, main) if lanes else None
     oo, oi = sch.split(o, [None, together])
     yo, yi = sch.split(y, [None, rows])
     xo, xi = sch.split(x, [None, columns])
@@ -141,6 +176,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     sch.reorder(*reduced, *spatial[:-1], across, lane)
     if inputs is not None:
         reduced[-1] = by_lane.load(sch, inputs, reduced[-1])
+    elif unit.registers == 16 and unit.core.in_order and len(reduced) == 4:
+        reduced = _one_loop_over_channels(sch, *reduced)
     for block in before:
         if rows_first and loops.name(sch, block) == PAD:
             sch.compute_at(block, yo, preserve_unit_loops=True)

@@ -97,7 +97,6 @@ def compute_batched(width: int) -> Compute:
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Sum a tile of rows by one panel in registers; panels outermost, to stay in cache."""
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
-    inputs = by_lane.inputs_apart(sch, main, unit)
     for block in before:
         loops.vectorise_last(sch, block, unit.lanes)
     *lead, m, n = sch.get_loops(last)
@@ -106,7 +105,9 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     vectors = min(2, width // unit.lanes)
     limit = min(_row_limit(unit, vectors), _rows_in_cache(sch, main))
     heavy = rows > 1 and loops.is_heavy(sch, last)
-    (tile,) = choice.pick(_row_tiles(rows, limit, heavy))
+    lanes = by_lane.suits(sch, main, unit)
+    (tile,) = choice.pick(_row_tiles(rows, limit, whole=heavy or lanes))
+    inputs = by_lane.inputs_apart(sch, main) if lanes and rows % tile == 0 else None
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
     mo, mi = sch.split(m, [None, tile])
     sch.reorder(*lead, no, part, mo, mi, ni, nv)
@@ -148,11 +149,11 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     sch.vectorize(zeroing[-1])
 
 
-def _row_tiles(rows: int, limit: int, heavy: bool) -> list[Tile]:
-    """Return the tiles to choose from: behind polynomials one that leaves no rest is best."""
+def _row_tiles(rows: int, limit: int, *, whole: bool) -> list[Tile]:
+    """Return the tiles to choose from, one that leaves no rest first where that is best."""
     ranked = tiles.row_tiles(rows, limit)
-    whole = tiles.whole_row_tile(rows, limit) if heavy else None
-    return ranked if whole is None else [(whole,), *(tile for tile in ranked if tile != (whole,))]
+    best = tiles.whole_row_tile(rows, limit) if whole else None
+    return ranked if best is None else [(best,), *(tile for tile in ranked if tile != (best,))]
 
 
 def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
@@ -162,13 +163,16 @@ def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
 
 
 def _row_limit(unit: VectorUnit, vectors: int) -> int:
-    """Return the rows of a tile of ``vectors`` columns: sums, beside inputs where those stay.
+    """Return the most rows of a tile of ``vectors`` columns.
 
-    Its loads are few, so it may use more registers for sums than an image's.
+    Its loads are few, so it may use more registers for sums than an image's. Where inputs stay in
+    registers half are for sums; in-order cores want some to load ahead into.
     """
     if unit.by_lane:
-        return (unit.registers - 2 * vectors) // (vectors + 1)
-    return unit.registers * 3 // 4 // vectors
+        beside_inputs = (unit.registers - 2 * vectors) // (vectors + 1)
+        return min(unit.registers // 2 // vectors, beside_inputs)
+    share = 5 / 8 if unit.core.in_order else 3 / 4
+    return int(unit.registers * share) // vectors
 
 
 def _rows_in_cache(sch: s_tir.Schedule, main: loops.Block) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builder.bench.result import measurement_from_json, measurement_to_json
+from builder.bench.result import OURS, lead, measurement_from_json, measurement_to_json
 from builder.effects.results import load_result, save_result
 from builder.errors import BuildFailed, IntegrityError, UsageError
 from tests.measurements import COMPARED, RIVALS, SPOILT, measurement
@@ -77,3 +77,20 @@ def test_results_of_another_format() -> None:
     with pytest.raises(IntegrityError) as caught:
         measurement_from_json(spoilt(format=2), where="x.json")
     assert caught.value.reason == "result-format"
+
+
+@pytest.mark.parametrize(
+    ("medians", "expected"),
+    [
+        ({OURS: 100.0, "onnxruntime": 150.0, "mnn": 120.0}, 1.2),
+        ({OURS: 100.0, "onnxruntime": 80.0}, 0.8),
+        ({OURS: 100.0, "onnxruntime": None}, None),
+        ({"onnxruntime": 80.0}, None),
+        ({}, None),
+    ],
+)
+def test_the_lead_is_over_the_best_other(
+    medians: dict[str, float | None], expected: float | None
+) -> None:
+    rivals = [replace(RIVALS[0], name=name, median_us=median) for name, median in medians.items()]
+    assert lead(rivals) == expected

@@ -14,6 +14,7 @@ from builder.tuning.selection import compiler_name, known, tuned_tiles
 from tests.nouns import a_record, a_target
 
 CPU = a_target().cpu
+DEEP = f"tuned {'[' * 100_000}"
 
 
 def spoilt(**fields: Any) -> bytes:
@@ -86,12 +87,17 @@ def test_a_new_record_takes_the_place_of_an_old_one() -> None:
 def test_a_finding_crosses_as_a_line() -> None:
     record = a_record()
     finding = Finding(**{name: getattr(record, name) for name in Finding.__dataclass_fields__})
-    fields = heard(finding.line())
-    assert fields is not None
+    told = heard(finding.line(left=3))
+    assert told is not None
+    left, fields = told
+    assert left == 3
     assert record_from(fields, compiler=record.compiler, machine=record.machine) == record
 
 
-@pytest.mark.parametrize("line", ["tuned", "tuned {", "tuned []", "tuned 7", "pass fuse", ""])
+@pytest.mark.parametrize(
+    "line",
+    ["tuned", "tuned {", "tuned []", "tuned 7", "tuned {}", DEEP, "pass", ""],
+)
 def test_other_lines_are_no_findings(line: str) -> None:
     assert heard(line) is None
 

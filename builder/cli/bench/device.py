@@ -12,8 +12,8 @@ from builder.boards.reboot import Return, explained
 from builder.boards.survey import take_stock
 from builder.boards.take import Candidate
 from builder.bundle.manifest import LARGEST_MANIFEST, MANIFEST, load_manifest
-from builder.cli.bench_baseline import find_baseline
-from builder.cli.bench_request import BenchFlags, candidate, threads_of, wish_of
+from builder.cli.bench.baseline import find_baseline
+from builder.cli.bench.request import BenchFlags, candidate, threads_of, wish_of
 from builder.cli.clock import SystemClock
 from builder.cli.fleet import own_name
 from builder.deploy.layout import Holder, Release

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from builder.bench.validity import BUSY_CORES
 from builder.boards.board import Board
-from builder.cli.bench_device import bench_device, in_short
-from builder.cli.bench_request import BenchFlags, allowed_change
-from builder.cli.bench_verdict import Ledger, show
+from builder.cli.bench.device import bench_device, in_short
+from builder.cli.bench.request import BenchFlags, allowed_change
+from builder.cli.bench.verdict import Ledger, show
 from builder.cli.report import write_page
 from builder.errors import BoardwrightError
 from builder.model.deployed import Emit, Succeeded

@@ -1,4 +1,4 @@
-"""``boardwright bench``: measure a bundle on this machine, or what is deployed on devices."""
+"""The verb itself: its options, and whether it measures here or on devices."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import click
 from builder.bench.validity import BUSY_CORES
 from builder.boards.board import Board
 from builder.cli.attached import devices_meant
-from builder.cli.bench_device import bench_device, in_short
-from builder.cli.bench_here import bench_here, beside_rivals
-from builder.cli.bench_request import BLOCKS, SECONDS, BenchFlags, allowed_change
-from builder.cli.bench_verdict import Ledger, conclude
+from builder.cli.bench.device import bench_device, in_short
+from builder.cli.bench.here import bench_here, beside_rivals
+from builder.cli.bench.request import BLOCKS, SECONDS, BenchFlags, allowed_change
+from builder.cli.bench.verdict import Ledger, conclude
 from builder.cli.board_options import reach_options, wait_option
 from builder.cli.cancel import cancelled_by_signals
 from builder.cli.environment import Environment, read_environment
