@@ -25,7 +25,7 @@ def ci_templates_root() -> Path:
 
 def tuning_root() -> Path:
     """Return the folder of the tuning records that ship with the program."""
-    return _shipped("tuning")
+    return targets_root() / "tuning"
 
 
 def targets_root() -> Path:

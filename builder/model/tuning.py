@@ -24,7 +24,7 @@ def cpu_label(cpu: Cpu | CpuVariant) -> str:
 class TunedTile:
     """The tile that a kernel takes on a CPU instead of the first that the cost model offers.
 
-    ``kernel`` is ``compiler.tuned.kernel_key``, ``cpu`` is ``cpu_label``.
+    ``kernel`` is ``compiler.tuning.kernel_key``, ``cpu`` is ``cpu_label``.
     """
 
     kernel: str
