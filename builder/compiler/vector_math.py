@@ -1,4 +1,4 @@
-"""exp, erf, tanh and sigmoid as polynomials that stay in vector registers.
+"""exp, exp2, erf, tanh and sigmoid as polynomials that stay in vector registers.
 
 LLVM turns these into one call of libm a lane. The polynomials below are for float32; each docstring
 gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to
@@ -30,6 +30,16 @@ _EXP = (
     1.6666665459e-1,
     5.0000001201e-1,
 )
+_EXP2 = (
+    1.3264726899476823e-3,
+    9.6715126605986480e-3,
+    5.5507337442432810e-2,
+    2.4022242084918466e-1,
+    6.9314697759847240e-1,
+    1.0,
+)
+_TO_EXPONENT = 12582912.0 + 127.0
+"""Added to a small float32 it leaves, in the lowest bits, its nearest whole number's exponent."""
 _ERF_UP = (
     -2.72614225801306e-10,
     2.77068142495902e-08,
@@ -53,6 +63,7 @@ def register() -> None:
     """Make TVM's LLVM code generator use these for float32, and TVM's own for other types."""
     for name, lowering in (
         ("tirx.exp", exp),
+        ("tirx.exp2", exp2),
         ("tirx.erf", erf),
         ("tirx.sigmoid", sigmoid),
         ("tirx.tanh", tanh),
@@ -124,6 +135,20 @@ def _exp(x: Expr, dtype: str) -> Expr:
     return _bound(_clamped(x, -88.0, 88.3762626647949, dtype), reduced)
 
 
+def _exp2(x: Expr, dtype: str) -> Expr:
+    """Relative error below 2.5e-7; 0 from -127 down, saturates at 2^127; NaN stays NaN."""
+    integer = dtype.replace("float32", "int32")
+    shift = tirx.const(_TO_EXPONENT, dtype)
+
+    def of(y: Expr, shifted: Expr) -> Expr:
+        power = tirx.reinterpret(integer, shifted) << tirx.const(23, integer)
+        part = _bound(y - (shifted - shift), lambda r: _horner(r, _EXP2, dtype))
+        return part * tirx.reinterpret(dtype, power)
+
+    inside = _clamped(x, -127.0, 127.0, dtype)
+    return _bound(inside, lambda y: _bound(y + shift, lambda shifted: of(y, shifted)))
+
+
 def _erf(x: Expr, dtype: str) -> Expr:
     """Absolute error below 4e-7: a quotient of polynomials on [-4, 4], constant outside."""
 
@@ -148,5 +173,6 @@ def _tanh(x: Expr, dtype: str) -> Expr:
     return tirx.Select(tirx.abs(x) < tirx.const(0.02, dtype), near, whole)
 
 
-exp, erf = _for_float32("exp", _exp), _for_float32("erf", _erf)
+exp, exp2 = _for_float32("exp", _exp), _for_float32("exp2", _exp2)
+erf = _for_float32("erf", _erf)
 sigmoid, tanh = _for_float32("sigmoid", _sigmoid), _for_float32("tanh", _tanh)

@@ -42,6 +42,7 @@ _CORES = {
     "cortex-a72": _A57,
     "cortex-a73": _A57,
     "cortex-a75": _A57,
+    "znver4": Core(fmas=1, loads=2, latency=4),  # of 512 bits: two halves, one after the other
 }
 
 
@@ -61,16 +62,25 @@ class VectorUnit:
     core: Core
     by_lane: bool = False
 
+    @property
+    def one_step_at_a_time(self) -> bool:
+        """Whether a loop over sums had better not be unrolled.
+
+        LLVM has no model of in-order 32-bit cores: of several steps it loads all inputs first, for
+        which there are no registers.
+        """
+        return self.core.in_order and self.registers == 16
+
 
 def vector_unit(arch: Arch, target: tvm.target.Target) -> VectorUnit:
     """Return the vector unit of the CPU that ``target`` names, by what LLVM knows of it."""
+    core = _CORES.get(str(target.attrs["mcpu"]), _OUT_OF_ORDER)
     if arch == "x86_64":
         if _has(target, "avx512f"):
-            return VectorUnit(lanes=16, registers=32, accumulators=16, core=_OUT_OF_ORDER)
+            return VectorUnit(lanes=16, registers=32, accumulators=16, core=core)
         wide = _has(target, "avx2") and _has(target, "fma")
         lanes = 8 if wide else 4
-        return VectorUnit(lanes=lanes, registers=16, accumulators=8, core=_OUT_OF_ORDER)
-    core = _CORES.get(str(target.attrs["mcpu"]), _OUT_OF_ORDER)
+        return VectorUnit(lanes=lanes, registers=16, accumulators=8, core=core)
     if arch == "aarch64":
         return VectorUnit(lanes=4, registers=32, accumulators=16, core=core, by_lane=True)
     return VectorUnit(lanes=4, registers=16, accumulators=8, core=core)

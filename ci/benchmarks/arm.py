@@ -24,7 +24,7 @@ from rich.table import Table
 from tvm import IRModule, s_tir, tirx
 
 from builder.compiler import codegen, importing, passes
-from builder.compiler.kernels import conv, depthwise, loops, matmul
+from builder.compiler.kernels import attention, conv, depthwise, loops, matmul, winograd
 from builder.compiler.prepare.pipeline import prepare
 from builder.model.target import Arch, Cpu, Libc, Platform
 from ci.benchmarks import arm_models, in_order, mca
@@ -36,18 +36,20 @@ _USUAL = ("mnist", "ultraface-rfb-320", "yunet-n-320")
 _ATTRIBUTES: dict[Arch, tuple[str, ...]] = {"aarch64": ("+neon",), "armv7": ("+neon", "+vfp4")}
 _FAMILIES = {
     conv.ANCHOR: "convolution",
+    winograd.ANCHOR: "Winograd",
     matmul.ANCHOR: "product",
+    attention.ANCHOR: "attention",
     depthwise.ANCHOR: "depthwise",
 }
-_HELD_TO_THE_GOAL = ("convolution", "product")
+_HELD_TO_THE_GOAL = ("convolution", "Winograd", "product", "attention")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One hot loop of one kernel on one core; cycles are of one turn of the loop.
 
-    ``sums`` are the registers it adds to: a loop with fewer than another of its kernel is for the
-    columns or rows that fill no tile.
+    ``role`` is "tile", or "rest" where fewer registers are added to than in another loop of the
+    kernel: what fills no tile; or "other": transforms, polynomials.
     """
 
     core: str
@@ -61,7 +63,7 @@ class Figure:
     cycles: float
     mca_cycles: float | None
     spills: int
-    is_rest: bool
+    role: str
 
     @property
     def ratio(self) -> float:
@@ -171,8 +173,15 @@ def figure(
         cycles=cycles,
         mca_cycles=by_mca or None,
         spills=loop.spills,
-        is_rest=loop.sums < most,
+        role=role(loop, most),
     )
+
+
+def role(loop: HotLoop, most: int) -> str:
+    """Return what a loop is for, among the loops of its kernel."""
+    if not loop.sums:
+        return "other"
+    return "tile" if loop.sums == most else "rest"
 
 
 def held(core: Core, figures: Iterable[Figure]) -> list[Figure]:
@@ -180,7 +189,7 @@ def held(core: Core, figures: Iterable[Figure]) -> list[Figure]:
     return [
         one
         for one in figures
-        if one.core == core.title and one.family in _HELD_TO_THE_GOAL and not one.is_rest
+        if one.core == core.title and one.family in _HELD_TO_THE_GOAL and one.role == "tile"
     ]
 
 
@@ -196,23 +205,22 @@ def tables(figures: Sequence[Figure], cores: Sequence[Core]) -> list[Table]:
 
 def _loops(figures: Sequence[Figure]) -> Table:
     made = Table(title="Hot loops: cycles of one turn")
-    for heading in ("core", "model", "kernel", "family", "loop"):
+    for heading in ("core", "model", "kernel", "family", "loop", "role"):
         made.add_column(heading, overflow="fold")
     for heading in ("FMAs", "sums", "bound", "cycles", "ratio", "llvm-mca", "spills"):
         made.add_column(heading, justify="right")
     for one in figures:
         by_mca = "" if one.mca_cycles is None else f"{one.mca_cycles:.1f}"
-        name = one.family + (" (rest)" if one.is_rest else "")
         counts = (str(one.fmas), str(one.sums), f"{one.bound_cycles:.1f}", f"{one.cycles:.1f}")
         made.add_row(
-            *(one.core, one.model, one.kernel, name, one.loop),
+            *(one.core, one.model, one.kernel, one.family, one.loop, one.role),
             *(*counts, f"{one.ratio:.2f}", by_mca, str(one.spills)),
         )
     return made
 
 
 def _summary(figures: Sequence[Figure], cores: Sequence[Core]) -> Table:
-    made = Table(title="Convolutions and products, whole tiles")
+    made = Table(title="Whole tiles of convolutions, products, Winograd's products, attention")
     for heading in ("core", "FMAs a cycle", "by", "loops", "least ratio", "goal", "spills", ""):
         made.add_column(heading, justify="left" if heading in ("core", "by") else "right")
     for core in cores:

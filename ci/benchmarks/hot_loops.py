@@ -11,6 +11,8 @@ _LABEL = re.compile(r"(\.L\w+):")
 _FUNCTION = re.compile(r"(\w+):")
 _BRANCH = re.compile(r"\s+(?:b|b\.?[a-z]{2}|cbn?z|tbn?z)\s+(?:[^.]*,\s*)?(\.L\w+)")
 _COMMENT = re.compile(r"\s*(?://|@).*")
+_REGISTER = re.compile(r"\b([qdsvxwr])(\d+)\b")
+_STORE = re.compile(r"st|vst")
 _STACK = re.compile(r"\[sp\b|\bsp,|\[x29\b|\[r11\b")
 
 
@@ -28,9 +30,10 @@ class HotLoop:
 
     @property
     def sums(self) -> int:
-        """Registers that the loop adds products to."""
-        first = (line.partition("\t")[2].partition(",")[0] for line in self.body if is_fma(line))
-        return len(set(first))
+        """Registers that products are added to turn after turn, and that nothing else writes."""
+        added = {name for line in self.body if is_fma(line) for name in _written(line)}
+        made = {name for line in self.body if not is_fma(line) for name in _written(line)}
+        return len(added - made)
 
     @property
     def spills(self) -> int:
@@ -41,6 +44,28 @@ class HotLoop:
 def is_fma(line: str) -> bool:
     """Tell whether an instruction multiplies and adds vectors of floats."""
     return _FMA.match(line) is not None
+
+
+def registers(operands: str) -> list[str]:
+    """Return the registers of an operand list; those that overlap have one name."""
+    found = _REGISTER.findall(operands)
+    of_aarch64 = any(kind in "xwv" for kind, _ in found)
+    return [_name(kind, int(number), of_aarch64) for kind, number in found]
+
+
+def _name(kind: str, number: int, of_aarch64: bool) -> str:
+    if kind in "xwr":
+        return f"x{number}"
+    return f"v{number}" if of_aarch64 else f"v{number // {'q': 1, 'v': 1, 'd': 2, 's': 4}[kind]}"
+
+
+def _written(line: str) -> list[str]:
+    """Return the registers an instruction sets: the first one, all that come before an address."""
+    operands = line.partition("\t")[2]
+    if _STORE.match(line):
+        return []
+    loaded, address, _ = operands.partition("[")
+    return registers(loaded) if address and not is_fma(line) else registers(operands)[:1]
 
 
 def hot_loops(listing: str) -> Iterator[HotLoop]:

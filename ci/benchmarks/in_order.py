@@ -11,11 +11,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ci.benchmarks.hot_loops import is_fma
+from ci.benchmarks.hot_loops import is_fma, registers
 
 _WIDTH = 2
 _TURNS = 40
-_REGISTER = re.compile(r"\b([qdsvxwr])(\d+)\b")
 _LOAD = re.compile(r"ldu?[rp]|ld1|vld|ldm")
 _STORE = re.compile(r"stu?[rp]|st1|vst|stm")
 _BRANCH = re.compile(r"b(?:\.?(?:eq|ne|lt|gt|le|ge|lo|hi|ls|hs|mi|pl))?\s|cbn?z|tbn?z")
@@ -69,7 +68,7 @@ def _decode(line: str, core: Pipeline) -> _Instruction:
     _, _, operands = line.partition("\t")
     if _LOAD.match(line):
         return _load(operands, core)
-    names = _names(operands)
+    names = registers(operands)
     if _STORE.match(line):
         return _Instruction(unit="load", reads=frozenset(names), writes=frozenset(), busy=1)
     if _BRANCH.match(line):
@@ -96,11 +95,11 @@ def _decode(line: str, core: Pipeline) -> _Instruction:
 def _load(operands: str, core: Pipeline) -> _Instruction:
     found = _MEMORY.search(operands)
     if found is None:  # vldmia r0, {d4, d5}
-        base, _, registers = operands.partition(",")
-        address, loaded, moves = _names(base), _names(registers), False
+        base, _, rest = operands.partition(",")
+        address, loaded, moves = registers(base), registers(rest), False
     else:
-        address = _names(found[1]) + _names(found[4])
-        loaded = _names(operands[: found.start()])
+        address = registers(found[1]) + registers(found[4])
+        loaded = registers(operands[: found.start()])
         moves = bool(found[2] or found[3])
     whole = len(set(loaded)) if _is_whole(operands) else 1
     return _Instruction(
@@ -116,16 +115,3 @@ def _load(operands: str, core: Pipeline) -> _Instruction:
 def _is_whole(operands: str) -> bool:
     """Tell whether an instruction is of 128 bits: a q register, .4s, a pair of d registers."""
     return operands.startswith("q") or "4s" in operands or _PAIR.match(operands) is not None
-
-
-def _names(operands: str) -> list[str]:
-    """Return the registers of an operand list; those that overlap have one name."""
-    found = _REGISTER.findall(operands)
-    of_aarch64 = any(kind in "xwv" for kind, _ in found)
-    return [_name(kind, int(number), of_aarch64) for kind, number in found]
-
-
-def _name(kind: str, number: int, of_aarch64: bool) -> str:
-    if kind in "xwr":
-        return f"x{number}"
-    return f"v{number}" if of_aarch64 else f"v{number // {'q': 1, 'v': 1, 'd': 2, 's': 4}[kind]}"

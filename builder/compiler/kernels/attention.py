@@ -13,9 +13,10 @@ from typing import Any
 
 from tvm import s_tir, te, tirx
 
+from builder.compiler.kernels import by_lane, loops, matmul, tiles
 from builder.compiler.kernels import lanes as lanewise
-from builder.compiler.kernels import loops, matmul, tiles
 from builder.compiler.kernels.conv import Compute, round_up
+from builder.compiler.kernels.softmax import LOG2E
 from builder.compiler.vector_unit import VectorUnit
 
 ANCHOR = "attention_sum"
@@ -83,7 +84,7 @@ def _scores(one: Attention, queries: te.Tensor, keys: te.Tensor, block: int) -> 
     def query(*at: Any) -> Any:
         row = at[rank] if rows == one.rows else tirx.min(at[rank], one.rows - 1)
         value = one.reads[0](queries, (*at[:rank], row, at[rank + 1]))
-        return value * tirx.const(one.scale, "float32")
+        return value * tirx.const(one.scale * LOG2E, "float32")
 
     def key(*at: Any) -> Any:
         position = at[rank] * width + at[rank + 2]
@@ -107,7 +108,10 @@ def _scores(one: Attention, queries: te.Tensor, keys: te.Tensor, block: int) -> 
 def _softmax(
     one: Attention, scores: te.Tensor, biases: Sequence[te.Tensor], block: int
 ) -> tuple[te.Tensor, te.Tensor]:
-    """Return the powers of the scores, [*lead, rows, vectors, block], and one over their sums."""
+    """Return the powers of the scores, [*lead, rows, vectors, block], and one over their sums.
+
+    Scores and biases come times log2(e), and so are powers of two.
+    """
     *lead, rows, padded = (int(extent) for extent in scores.shape)
     rank, vectors = len(lead), padded // block
 
@@ -116,7 +120,7 @@ def _softmax(
         value = scores[(*at[:-2], t)]
         row = at[rank] if rows == one.rows else tirx.min(at[rank], one.rows - 1)
         for bias, read in zip(biases, one.biases_at, strict=True):
-            value = value + read(bias, (*at[:rank], row, t))
+            value = value + read(bias, (*at[:rank], row, t)) * tirx.const(LOG2E, "float32")
         return value
 
     i, k = (te.reduce_axis((0, vectors)) for _ in range(2))
@@ -129,7 +133,7 @@ def _softmax(
     top = lanewise.fold(top_lane, tirx.max, "attention_top")
     powers = te.compute(
         (*lead, rows, vectors, block),
-        lambda *at: tirx.exp(logits[at] - top[at[:-2]]),
+        lambda *at: tirx.exp2(logits[at] - top[at[:-2]]),
         name="attention_powers",
     )
     sum_lane = te.compute(
@@ -179,6 +183,10 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     sch.compute_inline(sch.get_sblock("attention_logits"))
     packs = [sch.get_sblock("attention_keys"), sch.get_sblock("attention_values")]
     anchors = [sch.get_sblock("attention_scores"), sch.get_sblock(ANCHOR)]
+    inputs = [
+        by_lane.inputs_apart(sch, anchor) if by_lane.suits(sch, anchor, unit) else None
+        for anchor in anchors
+    ]
     copies = [sch.cache_write(anchors[0], 0, "local"), sch.get_sblock("attention_scaled")]
     *lead, row, _ = sch.get_loops(copies[1])
     outer, _ = sch.split(row, [None, min(ROWS, loops.extent(sch, row))])
@@ -191,8 +199,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     around = sch.fuse(*lead, outer)
     if parallel:
         sch.parallel(around)
-    for anchor, copy in zip(anchors, copies, strict=True):
-        _product(sch, anchor, copy, unit)
+    for anchor, apart, copy in zip(anchors, inputs, copies, strict=True):
+        _product(sch, anchor, apart, copy, unit)
     _rows(sch, around, unit)
     for block in packs:
         _pack(sch, block, parallel)
@@ -202,13 +210,19 @@ _ELSEWHERE = frozenset({"attention_keys", "attention_values", "attention_scaled"
 """Blocks that are not put inside a tile of rows, or were there from the beginning."""
 
 
-def _product(sch: s_tir.Schedule, main: loops.Block, copy: loops.Block, unit: VectorUnit) -> None:
+def _product(
+    sch: s_tir.Schedule,
+    main: loops.Block,
+    inputs: loops.Block | None,
+    copy: loops.Block,
+    unit: VectorUnit,
+) -> None:
     """Sum a few rows by one panel in registers."""
     *around, m, n = sch.get_loops(copy)
     depth = len(around)
     width = int(sch.get(main).reads[1].source.shape[-1])
     vectors = min(2, width // unit.lanes)
-    tile = tiles.whole_row_tile(loops.extent(sch, m), unit.registers * 3 // 4 // vectors) or 1
+    tile = tiles.whole_row_tile(loops.extent(sch, m), matmul.row_limit(unit, vectors)) or 1
     no, part, ni, nv = sch.split(n, [None, width // unit.lanes // vectors, vectors, unit.lanes])
     mo, mi = sch.split(m, [None, tile])
     sch.reorder(no, part, mo, mi, ni, nv)
@@ -218,6 +232,8 @@ def _product(sch: s_tir.Schedule, main: loops.Block, copy: loops.Block, unit: Ve
     sch.reorder(k, *spatial[:-1], across, lane)
     sch.vectorize(lane)
     loops.unroll_all(sch, [*spatial[:-1], across])
+    if inputs is not None:
+        k = by_lane.load(sch, inputs, k)
     start = sch.decompose_reduction(main, k)
     zeroing = sch.get_loops(start)[depth + 3 :]
     loops.unroll_all(sch, zeroing[:-1])

@@ -24,6 +24,9 @@ from builder.compiler.vector_unit import VectorUnit
 WEIGHTS_IN_CACHE_BYTES = 256 * 1024
 """Half of a common second-level cache: weights up to this are walked again every row."""
 
+_TILES_TO_CUT = 4
+"""Tiles a row from which on most of them are not at an edge."""
+
 ANCHOR = "conv_sum"
 PAD = "conv_pad"
 
@@ -133,23 +136,13 @@ def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:
     return 4 * math.prod(int(extent) for extent in weights.shape)
 
 
-def _one_loop_over_channels(
-    sch: s_tir.Schedule, c: loops.Loop, ry: loops.Loop, rx: loops.Loop, ci: loops.Loop
-) -> list[loops.Loop]:
-    """Walk all channels in one long loop, which LLVM does not unroll.
-
-    LLVM has no model of in-order 32-bit cores: of several steps at once it loads all inputs first,
-    for which there are no registers.
-    """
-    sch.reorder(ry, rx, c, ci)
-    return [ry, rx, sch.fuse(c, ci)]
-
-
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
     """Tile the output, sum each tile in registers, write it through the epilogue.
 
-    Small weights stay in cache, so rows of tiles come first and a row's input is padded when it is
-    needed. Large weights are walked once: channel blocks come first, over a padded copy.
+    Small weights stay in cache, so rows of tiles come first. Padding is no copy then: the loops are
+    cut where it begins, and only tiles at the edges look for it. In images of few tiles a row's
+    input is padded when it is needed. Large weights are walked once: channel blocks come first,
+    over a padded copy.
     """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
@@ -162,33 +155,43 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     lanes = unit.by_lane and width % columns == 0
     inputs = by_lane.inputs_apart(sch, main) if lanes else None
     oo, oi = sch.split(o, [None, together])
-    yo, yi = sch.split(y, [None, rows])
+    cut = rows_first and width >= _TILES_TO_CUT * columns
+    share = tiles.share(height // rows, loops.extent(sch, n)) if parallel and cut else None
+    band, yo, yi = sch.split(y, [None, share or (1 if parallel else height // rows), rows])
     xo, xi = sch.split(x, [None, columns])
-    outer = (n, yo, oo) if rows_first else (n, oo, yo)
+    outer = (n, band, yo, oo) if rows_first else (n, oo, band, yo)
     vo, vi = loops.vectors(sch, v, unit.lanes)
     sch.reorder(*outer, xo, oi, yi, xi, vo, vi)
     sch.compute_at(main, xo, preserve_unit_loops=True)
     sch.set_scope(main, 0, "local")
-    inside = sch.get_loops(main)[4:]
+    inside = sch.get_loops(main)[5:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
     across, lane = loops.vectors(sch, spatial[-1], unit.lanes)
     sch.reorder(*reduced, *spatial[:-1], across, lane)
     if inputs is not None:
         reduced[-1] = by_lane.load(sch, inputs, reduced[-1])
-    elif unit.registers == 16 and unit.core.in_order and len(reduced) == 4:
-        reduced = _one_loop_over_channels(sch, *reduced)
+    elif unit.one_step_at_a_time and len(reduced) == 4:
+        c, ry, rx, ci = reduced
+        sch.reorder(ry, rx, c, ci)
+        reduced = [ry, rx, sch.fuse(c, ci)]
     for block in before:
-        if rows_first and loops.name(sch, block) == PAD:
+        padding = loops.name(sch, block) == PAD
+        if padding and cut:
+            sch.compute_inline(block)
+            loops.partition(sch, xo)
+            loops.partition(sch, yo)
+            continue
+        if padding and rows_first:
             sch.compute_at(block, yo, preserve_unit_loops=True)
         loops.vectorise_last(sch, block, unit.lanes)
     sch.vectorize(lane)
     loops.unroll_all(sch, [*spatial[:-1], across])
-    depth = 4
+    depth = 5
     if parallel:
         split = outer[:2] if rows_first else outer
         sch.parallel(sch.fuse(*split))
-        depth = 5 - len(split)
+        depth = 6 - len(split)
         for block in before:
             if not rows_first:
                 sch.parallel(sch.fuse(*sch.get_loops(block)[:3]))

@@ -15,9 +15,6 @@ from builder.compiler.kernels.conv import Compute, pad_image, round_up
 from builder.compiler.kernels.window import Window
 from builder.compiler.vector_unit import VectorUnit
 
-_BAND_BYTES = 16 * 1024
-"""Half of a first-level cache, the other half is the output's."""
-
 ANCHOR = "depthwise_sum"
 PAD = "depthwise_pad"
 
@@ -51,12 +48,17 @@ def compute(window: Window) -> Compute:
 
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
-    """Sum a few columns in registers with the window unrolled; pad a band of rows at a time."""
+    """Sum a few columns in registers with the window unrolled.
+
+    Padding is no copy: the loops are cut where it begins, and only tiles at the edges look for it.
+    """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
     n, c, y, x, v = sch.get_loops(last)
     height, width = loops.extent(sch, y), loops.extent(sch, x)
     rows, columns, _ = choice.pick(tiles.image_tiles(height, width, 1, 1, _half(unit)))
-    band, yo, yi = sch.split(y, [None, _rows_of_tiles(height // rows, rows * width, unit), rows])
+    images = loops.extent(sch, n) * loops.extent(sch, c)
+    share = tiles.share(height // rows, images) if parallel else height // rows
+    band, yo, yi = sch.split(y, [None, share, rows])
     xo, xi = sch.split(x, [None, columns])
     vo, vi = loops.vectors(sch, v, unit.lanes)
     sch.reorder(n, c, band, yo, xo, vo, yi, xi, vi)
@@ -64,8 +66,11 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     sch.set_scope(main, 0, "local")
     for block in before:
         if loops.name(sch, block) == PAD:
-            sch.compute_at(block, band, preserve_unit_loops=True)
-        loops.vectorise_last(sch, block, unit.lanes)
+            sch.compute_inline(block)
+            loops.partition(sch, xo)
+            loops.partition(sch, yo)
+        else:
+            loops.vectorise_last(sch, block, unit.lanes)
     inside = sch.get_loops(main)[6:]
     count = loops.reduction_count(sch, main)
     reduced, spatial = inside[-count:], inside[:-count]
@@ -82,12 +87,6 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     zeroing = sch.get_loops(start)[depth:]
     loops.unroll_all(sch, zeroing[:-1])
     sch.vectorize(zeroing[-1])
-
-
-def _rows_of_tiles(available: int, points: int, unit: VectorUnit) -> int:
-    """Return how many rows of tiles make a band: their input stays in the first-level cache."""
-    fits = max(4, _BAND_BYTES // (points * unit.lanes * 4))
-    return max(d for d in tiles.divisors(available) if d <= fits)
 
 
 def _half(unit: VectorUnit) -> VectorUnit:

@@ -40,7 +40,7 @@ def reduction_count(schedule: s_tir.Schedule, block: Block) -> int:
     return sum(int(axis.iter_type) == _REDUCTION for axis in schedule.get(block).iter_vars)
 
 
-_TRANSCENDENTAL = ("T.exp(", "T.erf(", "T.tanh(", "T.sigmoid(")
+_TRANSCENDENTAL = ("T.exp(", "T.exp2(", "T.erf(", "T.tanh(", "T.sigmoid(")
 
 
 def is_heavy(schedule: s_tir.Schedule, block: Block) -> bool:

@@ -103,7 +103,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
     vectors = min(2, width // unit.lanes)
-    limit = min(_row_limit(unit, vectors), _rows_in_cache(sch, main))
+    limit = min(row_limit(unit, vectors), _rows_in_cache(sch, main))
     heavy = rows > 1 and loops.is_heavy(sch, last)
     lanes = by_lane.suits(sch, main, unit)
     (tile,) = choice.pick(_row_tiles(rows, limit, whole=heavy or lanes))
@@ -162,7 +162,7 @@ def _panel_width(sch: s_tir.Schedule, main: loops.Block) -> int:
     return int(packed.shape[-1])
 
 
-def _row_limit(unit: VectorUnit, vectors: int) -> int:
+def row_limit(unit: VectorUnit, vectors: int) -> int:
     """Return the most rows of a tile of ``vectors`` columns.
 
     Its loads are few, so it may use more registers for sums than an image's. Where inputs stay in

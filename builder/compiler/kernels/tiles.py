@@ -10,6 +10,9 @@ from builder.compiler.vector_unit import VectorUnit
 LANE_STEPS = 4
 """Steps of a reduction that share one vector of inputs where vectors are multiplied by lanes."""
 
+_SHARES = 16
+"""Into how many parts work is dealt at least, so that cores end at about the same time."""
+
 
 def divisors(number: int) -> list[int]:
     """Return the divisors of ``number``, smallest first."""
@@ -73,6 +76,11 @@ def _step(points: int, vectors: int, unit: VectorUnit) -> float:
     sums, loads = points * vectors / core.fmas, (inputs + vectors) / core.loads
     work = sums + loads if core.in_order else max(sums, loads)
     return max(work, core.latency) + 0.5
+
+
+def share(rows: int, images: int) -> int:
+    """Return how many of the rows of tiles of an image a core takes at once."""
+    return max(d for d in divisors(rows) if d == 1 or images * rows // d >= _SHARES)
 
 
 def whole_row_tile(rows: int, limit: int) -> int | None:

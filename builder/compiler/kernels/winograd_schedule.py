@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from tvm import s_tir
 
-from builder.compiler.kernels import loops, tiles, winograd
+from builder.compiler.kernels import by_lane, loops, matmul, tiles, winograd
 from builder.compiler.kernels.conv import round_up
 from builder.compiler.vector_unit import VectorUnit
 
 _AROUND = 4
 """Loops around a panel's products: image, band down, band across, panel."""
+
+_FEW_TILES = 4
+"""Fewer at once do not pay for the loads of two vectors of weights."""
 
 _IN_TILE = 4
 """Loops of a register tile: channel blocks, tiles, vectors, lanes."""
@@ -93,13 +96,14 @@ def _multiply(
     blocks = min(loops.extent(sch, o), max(1, 2 // registers))
     vectors = min(2, registers)
     available = loops.extent(sch, t)
-    limit = unit.registers * 3 // 4 // (blocks * vectors)
-    tile = tiles.whole_row_tile(available, limit) or max(
-        d for d in tiles.divisors(available) if d <= limit
-    )
+    tile = _most_tiles(available, matmul.row_limit(unit, blocks * vectors))
+    if tile < _FEW_TILES:
+        blocks = vectors = 1
+        tile = _most_tiles(available, matmul.row_limit(unit, 1))
     oo, oi = sch.split(o, [None, blocks])
     to, ti = sch.split(t, [None, tile])
     part, ni, nv = sch.split(v, [None, vectors, unit.lanes])
+    inputs = by_lane.inputs_apart(sch, main) if by_lane.suits(sch, main, unit) else None
     sch.reorder(b, i, j, oo, part, to, oi, ti, ni, nv)
     sch.compute_at(main, to, preserve_unit_loops=True)
     inside = sch.get_loops(main)[_AROUND + 6 :]
@@ -107,11 +111,19 @@ def _multiply(
     across, lane = loops.vectors(sch, vector, unit.lanes)
     # Tiles outside: the few vectors of weights stay in registers, inputs are broadcast one by one.
     sch.reorder(*reduced, image, row, column, step, out, across, lane)
+    if inputs is not None:
+        reduced[-1] = by_lane.load(sch, inputs, reduced[-1])
+    elif unit.one_step_at_a_time:
+        reduced = [sch.fuse(*reduced)]
     sch.vectorize(lane)
     loops.unroll_all(sch, [image, row, column, step, out, across])
     loops.unroll_all(sch, [oi, ti, ni])
     sch.vectorize(nv)
     return reduced[0]
+
+
+def _most_tiles(available: int, limit: int) -> int:
+    return max(each for each in tiles.divisors(available) if each <= limit)
 
 
 def _panel_blocks(sch: s_tir.Schedule, main: loops.Block) -> int:

@@ -9,7 +9,7 @@ from tvm import s_tir, tirx
 
 from builder.compiler.kernels import loops
 
-SPLIT_AT_POINTS = 100_000
+SPLIT_AT_POINTS = 30_000
 """Block iterations from which a kernel is split over cores; sums in registers count a quarter.
 
 That is some 10 to 30 us of one core: a few times what it costs to wake a waiting worker and to meet

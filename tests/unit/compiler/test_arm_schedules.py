@@ -60,9 +60,23 @@ def product(rows: int, depth: int, columns: int) -> onnx.ModelProto:
     )
 
 
+def attention(rows: int, depth: int) -> onnx.ModelProto:
+    """Return softmax(Q K^T) V of four heads, each operand an input."""
+    nodes = [
+        helper.make_node("Transpose", ["k"], ["t"], name="t", perm=[0, 1, 3, 2]),
+        helper.make_node("MatMul", ["q", "t"], ["scores"], name="scores"),
+        helper.make_node("Softmax", ["scores"], ["powers"], name="powers"),
+        helper.make_node("MatMul", ["powers", "v"], ["y"], name="y"),
+    ]
+    shape = [1, 4, rows, depth]
+    return model(nodes, inputs=dict.fromkeys("qkv", shape), outputs={"y": shape})
+
+
 MODELS = {
     "3x3": convolutions(32, 20, 11, pads=[1, 1, 1, 1]),
     "winograd": convolutions(32, 32, 15, pads=[1, 1, 1, 1]),
+    "winograd of 49 tiles": convolutions(32, 32, 28, pads=[1, 1, 1, 1]),
+    "attention": attention(40, 24),
     "1x1": convolutions(24, 40, 13, kernel_shape=[1, 1]),
     "stride 2": convolutions(16, 24, 15, strides=[2, 2]),
     "dilated": convolutions(8, 8, 9, dilations=[2, 2]),

@@ -130,6 +130,37 @@ def test_convolutions(made: onnx.ModelProto, lanes: int) -> None:
     assert check(made, lanes) == []
 
 
+@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(
+    "made",
+    [
+        conv_chain(5, 19, 21, 67),
+        conv_chain(16, 16, 20, 130, strides=(2, 2)),
+        conv_chain(16, 16, 18, 70, kernel=(5, 3), dilations=(1, 2), pads=(2, 3, 1, 2)),
+        conv_chain(16, 16, 17, 66, pads=(0, 1, 0, 0)),
+        conv_chain(20, 20, 33, 67, groups=20),
+        conv_chain(16, 16, 24, 130, groups=16, strides=(2, 2), pads=(0, 0, 1, 1)),
+        conv_chain(16, 16, 21, 80, groups=16, kernel=(5, 5), pads=(2, 2, 2, 2)),
+    ],
+    ids=["odd", "strided", "dilated", "one-edge", "depthwise", "depthwise-strided", "depthwise-5"],
+)
+def test_wide_images_are_cut_at_their_edges(made: onnx.ModelProto, lanes: int, cores: int) -> None:
+    assert check(made, lanes, cores) == []
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_first_layer_is_cut_at_its_edges(lanes: int, cores: int) -> None:
+    made = model(
+        [helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2], pads=[0, 1, 1, 2])],
+        inputs={"x": [2, 3, 37, 150]},
+        outputs={"y": None},
+        weights={"w": values(19, 3, 3, 3)},
+    )
+    assert check(made, lanes, cores) == []
+
+
 @pytest.mark.parametrize("lanes", LANES)
 def test_a_split_over_cores_computes_the_same(lanes: int) -> None:
     assert check(conv_chain(32, 64, 40, 40), lanes, cores=4) == []
@@ -490,3 +521,22 @@ def test_resizing_in_blocks(mode: str, where: str, lanes: int) -> None:
         },
     )
     assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("number", [1.4142135, -3.0, 1e-37, 3e38, np.inf])
+def test_division_by_one_number(number: float) -> None:
+    """Numbers whose inverse keeps its digits, and others."""
+    made = model(
+        [
+            helper.make_node("Mul", ["x", "by"], ["m"]),
+            helper.make_node("Div", ["m", "by"], ["y"]),
+            helper.make_node("Div", ["x", "by"], ["z"]),
+        ],
+        inputs={"x": [3, 33]},
+        outputs={"y": None, "z": None},
+        weights={"by": np.array(number, "f4")},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=4)
+    assert result["nan_agrees"] == [True, True]
+    assert np.nanmax(result["outputs"]) < CLOSE

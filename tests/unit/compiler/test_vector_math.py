@@ -50,6 +50,21 @@ def test_exp_saturates_instead_of_wrapping() -> None:
     assert (found[2:] > 2e38).all()
 
 
+def test_exp2_is_right_to_two_ulps() -> None:
+    points = dense(-126, 127)
+    expected = np.exp2(points.astype(np.float64))
+    relative = np.abs(computed(tirx.exp2, points) - expected) / expected
+    assert relative.max() < 2.5e-7
+
+
+def test_exp2_of_what_is_hidden_is_nothing() -> None:
+    hidden = np.array([-np.inf, -1e30, -127, 1000, np.nan], np.float32)
+    found = computed(tirx.exp2, hidden)
+    assert (found[:3] == 0).all()
+    assert found[3] == np.float32(2.0**127)
+    assert np.isnan(found[4])
+
+
 def test_erf_is_within_its_bound_and_odd() -> None:
     points = dense(-6, 6)
     found = computed(tirx.erf, points)
