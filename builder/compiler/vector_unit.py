@@ -28,11 +28,13 @@ _OUT_OF_ORDER = Core(fmas=2, loads=2, latency=4)
 _A53 = Core(fmas=1, loads=0.5, latency=8, in_order=True)
 _A57 = Core(fmas=1, loads=1, latency=5)
 
-# 128-bit vectors. A57, A72, A76: Arm's software optimization guides (for the A57: UAN 0015, section
-# 3.15). A53: the A57's width, and a vector load that takes two cycles and shares neither with a
-# multiply-add, by what hand-written kernels for it are laid out for. A7: one multiply-add of one
-# lane a cycle, as measured on boards.
+# 128-bit vectors. A57, A72, A76: LLVM's scheduling models, which follow Arm's software optimization
+# guides. A53: the A57's width, and a vector load that takes two cycles and shares neither with a
+# multiply-add, as writers of kernels by hand found. A7: one multiply-add of one lane a cycle, as
+# measured on boards.
+# A core that is not known may be an A53, and what suits that costs no other core anything.
 _CORES = {
+    "generic": _A53,
     "cortex-a7": Core(fmas=0.25, loads=0.5, latency=8, in_order=True),
     "cortex-a8": Core(fmas=0.5, loads=1, latency=8, in_order=True),
     "cortex-a35": _A53,

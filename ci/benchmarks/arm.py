@@ -157,9 +157,10 @@ def figure(
     program: Path, core: Core, model: str, kernel: str, kind: str, loop: HotLoop, most: int
 ) -> Figure:
     """Return what one loop costs; ``most`` are the sums of its kernel's largest."""
-    by_mca = core.mca and mca.cycles(program, loop.body, triple="aarch64", mcpu=core.mca)
-    in_order_cycles = core.pipeline and in_order.cycles(loop.body, core.pipeline)
-    cycles = in_order_cycles or by_mca
+    by_mca = None
+    if core.mca is not None:
+        by_mca = mca.cycles(program, loop.body, triple="aarch64", mcpu=core.mca)
+    cycles = in_order.cycles(loop.body, core.pipeline) if core.pipeline else by_mca
     assert cycles is not None
     return Figure(
         core=core.title,
@@ -171,7 +172,7 @@ def figure(
         sums=loop.sums,
         bound_cycles=loop.fmas / core.fmas,
         cycles=cycles,
-        mca_cycles=by_mca or None,
+        mca_cycles=by_mca,
         spills=loop.spills,
         role=role(loop, most),
     )

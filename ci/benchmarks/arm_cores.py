@@ -33,7 +33,7 @@ class Core:
 _A53 = Pipeline(fma_busy=1, fma_latency=10, load_busy=1, load_latency=4, vector_latency=6)
 _A7 = Pipeline(fma_busy=4, fma_latency=10, load_busy=2, load_latency=4, vector_latency=6)
 
-_GUIDE = "Arm's software optimization guide for it"
+# LLVM's models of these follow Arm's software optimization guides.
 _LLVM = "LLVM's model"
 
 CORES = (
@@ -46,10 +46,17 @@ CORES = (
         mca="cortex-a53",
         pipeline=_A53,
     ),
-    Core(name="cortex-a57", arch="aarch64", fmas=1, source=_GUIDE, goal=0.95, mca="cortex-a57"),
-    Core(name="cortex-a72", arch="aarch64", fmas=1, source=_GUIDE, goal=0.95, mca="cortex-a72"),
+    Core(name="cortex-a57", arch="aarch64", fmas=1, source=_LLVM, goal=0.95, mca="cortex-a57"),
+    Core(name="cortex-a72", arch="aarch64", fmas=1, source=_LLVM, goal=0.95, mca="cortex-a72"),
     # LLVM 19 models an A76 as an A57. The Neoverse N1 is the A76 made for servers.
-    Core(name="cortex-a76", arch="aarch64", fmas=2, source=_GUIDE, goal=0.95, mca="neoverse-n1"),
+    Core(
+        name="cortex-a76",
+        arch="aarch64",
+        fmas=2,
+        source="LLVM's model of the Neoverse N1",
+        goal=0.95,
+        mca="neoverse-n1",
+    ),
     Core(
         name="cortex-a7",
         arch="armv7",

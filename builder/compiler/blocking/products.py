@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 from tvm import relax
 
 from builder.compiler import tensors
@@ -33,29 +37,45 @@ def product(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None
 
 
 def matrix_product(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | None:
-    """Multiply by weights packed here, or by an activation that is packed on the way in.
-
-    A polynomial behind the product wants the registers its sums are in. Where rows fall into whole
-    tiles the sums are set aside first; where they do not, the polynomial is a kernel of its own.
-    """
+    """Multiply by weights packed here, or by an activation that is packed on the way in."""
     left, right = call.args
     weights = forms.value(right)
-    whole = tiles.whole_row_tile(shape(var)[-2], _ROWS_AT_ONCE) if len(shape(var)) > 1 else None
-    apart = shape(var)[-2:-1] != (1,) and whole is None and _feeds_polynomial(forms, var)
-    pattern = OPAQUE if apart else ANCHOR
-    if isinstance(left, relax.Var) and weights is not None and weights.ndim == 2:
-        columns = weights.shape[1]
-        packed = matmul.pack_weights(weights, matmul.panel(columns, forms.block))
-        compute = matmul.compute_packed(columns)
-        operands = (forms.plain_form(left), tensors.constant(packed))
-        return forms.emit_te(compute, *operands, name="matmul", pattern=pattern)
+    if weights is not None and weights.ndim == 2:
+        return _by_weights(forms, var, left, weights)
     if weights is not None or not all(isinstance(side, relax.Var) for side in (left, right)):
         return None
     if shape(left)[:-2] != shape(right)[:-2] or len(shape(left)) < 3:
         return None
     compute = matmul.compute_batched(matmul.panel(shape(right)[-1], forms.block))
     operands = (forms.plain_form(left), forms.plain_form(right))
+    pattern = _pattern(forms, var, shape(var)[-2])
     return forms.emit_te(compute, *operands, name="batch_matmul", pattern=pattern)
+
+
+def _by_weights(
+    forms: Forms, var: relax.Var, left: relax.Expr, weights: npt.NDArray[Any]
+) -> relax.Expr | None:
+    known, columns = forms.value(left), weights.shape[1]
+    if known is not None:
+        product = known.astype(np.float64) @ weights.astype(np.float64)
+        return tensors.constant(product.astype(np.float32))
+    packed = matmul.pack_weights(weights, matmul.panel(columns, forms.block))
+    operands = (forms.plain_form(left), tensors.constant(packed))
+    lead = shape(var)[:-1]
+    axis = matmul.rows_axis(lead)
+    pattern = _pattern(forms, var, (1, *lead)[-1] if axis is None else lead[axis])
+    compute = matmul.compute_packed(columns)
+    return forms.emit_te(compute, *operands, name="matmul", pattern=pattern)
+
+
+def _pattern(forms: Forms, var: relax.Var, rows: int) -> int:
+    """Return the pattern of a product of so many rows.
+
+    A polynomial behind the product wants the registers its sums are in. Where rows fall into whole
+    tiles the sums are set aside first; where they do not, the polynomial is a kernel of its own.
+    """
+    whole = rows == 1 or tiles.whole_row_tile(rows, _ROWS_AT_ONCE) is not None
+    return ANCHOR if whole or not _feeds_polynomial(forms, var) else OPAQUE
 
 
 def _feeds_polynomial(forms: Forms, var: relax.Var) -> bool:

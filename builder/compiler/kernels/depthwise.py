@@ -48,11 +48,18 @@ def compute(window: Window) -> Compute:
 
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
-    """Sum a few columns in registers with the window unrolled.
+    """Sum a few columns in registers with the window unrolled."""
+    slide(sch, unit, parallel, choice, ANCHOR, PAD)
+
+
+def slide(
+    sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice, anchor: str, pad: str
+) -> None:
+    """Slide an unrolled window over each channel alone, a few columns at once in registers.
 
     Padding is no copy: the loops are cut where it begins, and only tiles at the edges look for it.
     """
-    main, last, before = loops.fold_epilogue(sch, ANCHOR)
+    main, last, before = loops.fold_epilogue(sch, anchor)
     n, c, y, x, v = sch.get_loops(last)
     height, width = loops.extent(sch, y), loops.extent(sch, x)
     rows, columns, _ = choice.pick(tiles.image_tiles(height, width, 1, 1, _half(unit)))
@@ -65,7 +72,7 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     sch.compute_at(main, vo, preserve_unit_loops=True)
     sch.set_scope(main, 0, "local")
     for block in before:
-        if loops.name(sch, block) == PAD:
+        if loops.name(sch, block) == pad:
             sch.compute_inline(block)
             loops.partition(sch, xo)
             loops.partition(sch, yo)

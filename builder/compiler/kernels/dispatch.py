@@ -16,6 +16,7 @@ from builder.compiler.kernels import (
     loops,
     matmul,
     plain,
+    pooling,
     softmax,
     winograd,
     winograd_schedule,
@@ -48,6 +49,8 @@ _PLAIN = _untiled(plain.schedule)
 _FAMILIES: tuple[tuple[str, Schedule], ...] = (
     (conv.ANCHOR, conv.schedule),
     (depthwise.ANCHOR, depthwise.schedule),
+    (pooling.ANCHOR_MAX, pooling.schedule_max),
+    (pooling.ANCHOR_SUM, pooling.schedule_average),
     (attention.ANCHOR, _untiled(attention.schedule)),
     (matmul.ANCHOR, matmul.schedule),
     (winograd.ANCHOR, _untiled(winograd_schedule.schedule)),

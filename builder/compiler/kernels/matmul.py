@@ -7,6 +7,7 @@ panel and broadcasts one element a row of the tile.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,24 +42,40 @@ def pack_weights(weights: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
 
 
 def compute_packed(columns: int) -> Compute:
-    """Return the TE of [..., M, K] times packed [P, K, width]: [..., M, columns]."""
+    """Return the TE of [..., M, K] times packed [P, K, width]: [..., M, columns].
+
+    Batches of one row each are the rows of one product.
+    """
 
     def of(data: te.Tensor, weights: te.Tensor) -> te.Tensor:
         panels, depth, width = (int(extent) for extent in weights.shape)
         lead = tuple(int(extent) for extent in data.shape[:-1])
+        batch = rows_axis(lead)
+        runs = lead if batch is None else (lead[batch],)
         k = te.reduce_axis((0, depth), name="k")
 
         def element(*at: Any) -> Any:
-            column = at[-1]
-            read = data[(*at[:-1], k)]
-            return te.sum(read * weights[column // width, k, column % width], axis=[k])
+            *row, column = at
+            if batch is not None:
+                row = [0] * batch + row + [0] * (len(lead) - batch - 1)
+            return te.sum(data[(*row, k)] * weights[column // width, k, column % width], axis=[k])
 
-        full = te.compute((*lead, panels * width), element, name=ANCHOR)
-        if panels * width == columns:
+        full = te.compute((*runs, panels * width), element, name=ANCHOR)
+        if panels * width == columns and batch is None:
             return full
-        return te.compute((*lead, columns), lambda *at: full[at], name="matmul_trim")
+
+        def trimmed(*at: Any) -> Any:
+            return full[at] if batch is None else full[at[batch], at[-1]]
+
+        return te.compute((*lead, columns), trimmed, name="matmul_trim")
 
     return of
+
+
+def rows_axis(lead: Sequence[int]) -> int | None:
+    """Return the axis that holds all rows where each batch has but one; None for the last axis."""
+    long = [axis for axis, extent in enumerate(lead) if extent > 1]
+    return long[0] if len(long) == 1 and long[0] != len(lead) - 1 else None
 
 
 def compute_batched(width: int) -> Compute:
@@ -100,6 +117,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     for block in before:
         loops.vectorise_last(sch, block, unit.lanes)
     *lead, m, n = sch.get_loops(last)
+    if len(sch.get(main).writes[0].source.shape) == 2:
+        lead, m = [], sch.fuse(*lead, m)  # batches of one row each
     rows, columns = loops.extent(sch, m), loops.extent(sch, n)
     width = _panel_width(sch, main)
     vectors = min(2, width // unit.lanes)

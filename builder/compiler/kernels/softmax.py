@@ -48,7 +48,7 @@ def compute(lanes: int) -> Compute:
         top = lanewise.fold(top_lane, tirx.max, "softmax_top")
         powers = te.compute(
             (*lead, vectors, lanes),
-            lambda *at: tirx.exp2(pack[at] * log2e - top[at[:rank]] * log2e),
+            lambda *at: tirx.exp2((pack[at] - top[at[:rank]]) * log2e),
             name="softmax_exp",
         )
         sum_lane = te.compute(

@@ -191,6 +191,37 @@ def test_products_with_weights(shape: tuple[int, int, int], lanes: int) -> None:
     assert check(product(*shape), lanes) == []
 
 
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("lead", [(29, 1), (1, 24, 1), (3, 1, 2), (1, 1, 1)])
+def test_batches_of_one_row(lead: tuple[int, ...], lanes: int) -> None:
+    """They are the rows of one product; its epilogue takes them apart again."""
+    made = model(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"]),
+            helper.make_node("Add", ["m", "r"], ["s"]),
+            helper.make_node("Erf", ["s"], ["y"]),
+        ],
+        inputs={"x": [*lead, 30], "r": [*lead, 40]},
+        outputs={"y": None},
+        weights={"w": values(30, 40)},
+    )
+    assert check(made, lanes, cores=4) == []
+
+
+def test_a_product_of_what_is_known_is_known() -> None:
+    """As between learned queries and their weights, which onnxsim leaves where they are large."""
+    made = model(
+        [
+            helper.make_node("MatMul", ["q", "w"], ["m"]),
+            helper.make_node("Add", ["x", "m"], ["y"]),
+        ],
+        inputs={"x": [5, 1, 12]},
+        outputs={"y": None},
+        weights={"q": values(5, 1, 20), "w": values(20, 12, seed=1)},
+    )
+    assert check(made, 4) == []
+
+
 def test_a_remainder_in_a_branch_is_computed_right() -> None:
     """LLVM vectorised the loop below across its branch, and read the neighbour's row."""
     made = model(
@@ -278,6 +309,23 @@ def test_pools(operator: str, ceil: int, lanes: int) -> None:
         weights={"w": values(19, 3, 1, 1)},
     )
     assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("window", [2, 3, 9], ids=["even", "odd", "large"])
+def test_pools_of_wide_images(window: int, operator: str, lanes: int, cores: int) -> None:
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node(operator, ["c"], ["y"], kernel_shape=[window] * 2, pads=[1, 0, 1, 1]),
+        ],
+        inputs={"x": [1, 3, 21, 70]},
+        outputs={"y": None},
+        weights={"w": values(19, 3, 1, 1)},
+    )
+    assert check(made, lanes, cores) == []
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
