@@ -11,7 +11,7 @@ from typing import assert_never
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
 from builder.model.source import Source
 from builder.package_files import templates_root
-from builder.payload.limits import allow_run, confine, limits
+from builder.payload.limits import allow_memory, allow_run, confine, limits
 from builder.payload.protocol import Speaker, die_with_parent
 from builder.ports import Log
 from builder.steps import (
@@ -82,6 +82,7 @@ def perform(job: Job, log: Log) -> None:
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                allow_memory=allow_memory,
                 allow_run=allow_run,
             )
         case Inspect():

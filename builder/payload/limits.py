@@ -80,6 +80,11 @@ def allow_run(more_bytes: int) -> None:
     """Grant this process that much more memory, and time: what it is about to do is known."""
     _, hard_s = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_least(_WORK_CPU_S, hard_s), hard_s))
+    allow_memory(more_bytes)
+
+
+def allow_memory(more_bytes: int) -> None:
+    """Grant this process that much more memory, as far as the machine has it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != resource.RLIM_INFINITY:
         there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

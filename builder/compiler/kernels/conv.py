@@ -155,7 +155,8 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     lanes = unit.by_lane and width % columns == 0
     inputs = by_lane.inputs_apart(sch, main) if lanes else None
     oo, oi = sch.split(o, [None, together])
-    cut = rows_first and width >= _TILES_TO_CUT * columns
+    # Tests beside the sums cost an in-order core more than a copy.
+    cut = rows_first and not unit.core.in_order and width >= _TILES_TO_CUT * columns
     share = tiles.share(height // rows, loops.extent(sch, n)) if parallel and cut else None
     band, yo, yi = sch.split(y, [None, share or (1 if parallel else height // rows), rows])
     xo, xi = sch.split(x, [None, columns])

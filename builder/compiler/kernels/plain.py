@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from tvm import s_tir
 from tvm.s_tir.schedule import ScheduleError
 
@@ -18,8 +21,10 @@ _INTO_BLOCKS = "block"
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
     """Inline elementwise producers, then vectorise and split over cores block by block."""
     found = loops.blocks(sch)
+    writers = Counter(_written(sch, block) for block in found)
     for block in found[:-1]:
-        if not loops.is_reduction(sch, block) and _KEPT not in loops.name(sch, block):
+        shared = writers[_written(sch, block)] > 1  # parts of a concatenation
+        if not (shared or loops.is_reduction(sch, block) or _KEPT in loops.name(sch, block)):
             _inline(sch, block)
     for block in loops.blocks(sch):
         if not sch.get_loops(block):
@@ -30,6 +35,11 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool) -> None:
             _into_blocks(sch, block, parallel)
         else:
             _elementwise(sch, block, unit, parallel)
+
+
+def _written(sch: s_tir.Schedule, block: loops.Block) -> Any:
+    """Return what tells the buffer that a block writes from others."""
+    return sch.get(block).writes[0].source.data
 
 
 def _inline(sch: s_tir.Schedule, block: loops.Block) -> None:

@@ -25,7 +25,7 @@ from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
 from builder.compiler.prepare.sequences import resolve_sequences
-from builder.compiler.prepare.sizes import refuse_oversized, run_bytes
+from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
 from builder.compiler.prepare.tolerance import tolerance
 from builder.compiler.refusals import element_name
@@ -66,17 +66,20 @@ def prepare(
     binding: Binding = UNBOUND,
     frozen: Path | None = None,
     given: Path | None = None,
+    allow_memory: Callable[[int], None] = lambda _: None,
     allow_run: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Fill ``output`` with the artifact that ``builder.steps.Prepare`` describes.
 
-    ``allow_run`` is told how many bytes a run of the model takes, before ONNX Runtime runs it.
+    ``allow_memory`` is told how many bytes folding constants takes, before anything is folded, and
+    ``allow_run`` what a run of the model takes, before ONNX Runtime runs it.
     """
     with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
         graph = skeleton.read(model, writer)
         as_given = skeleton.serialized(graph)
         in_steps = is_quantised(graph.model)
         constants = bind(graph, binding, read_frozen(binding, frozen))
+        allow_memory(folding_bytes(graph))
         for step in SKELETON_PASSES:
             _apply(step, graph)
             log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")

@@ -15,6 +15,9 @@ from builder.errors import ModelRefused
 MOST_BYTES = 1 << 31
 """Of one value between nodes: beyond it, 32-bit boards have no address for its end."""
 
+_MOST_FOLDED_BYTES = 1 << 30
+_COPIES = 4
+
 
 def refuse_oversized(skeleton: Skeleton) -> None:
     """Raise ``ModelRefused`` ``too-large`` naming the first input or node beyond ``MOST_BYTES``.
@@ -67,15 +70,35 @@ def _itemsize(element: int) -> int:
         return 1
 
 
+def folding_bytes(skeleton: Skeleton) -> int:
+    """Return what folding may take for values that follow from constants alone.
+
+    They are held by whoever computes them, and copied on their way into the model. Values are
+    counted up to ``_MOST_FOLDED_BYTES``: a model that makes more of nothing has to be refused.
+    """
+    graph = skeleton.model.graph
+    types = value_types(inferred(skeleton.model, values_too=False).graph)
+    constants = {"", *skeleton.spans, *(tensor.name for tensor in graph.initializer)}
+    total = 0
+    for node in graph.node:
+        if constants.issuperset(node.input):
+            constants.update(node.output)
+            total += sum(_size_bytes(types.get(name)) for name in node.output)
+    return _COPIES * min(total, _MOST_FOLDED_BYTES)
+
+
 def run_bytes(skeleton: Skeleton) -> int:
     """Return what one run of a static model may take: all its values, as if none were freed.
 
     ONNX Runtime frees them, but grows its arena by doubling; checks hold inputs and outputs twice.
     """
     types = value_types(skeleton.model.graph)
-    return sum(
-        math.prod(dim.dim_value for dim in kind.tensor_type.shape.dim)
-        * _itemsize(kind.tensor_type.elem_type)
-        for kind in types.values()
-        if is_static(kind)
-    )
+    return sum(_size_bytes(kind) for kind in types.values())
+
+
+def _size_bytes(kind: onnx.TypeProto | None) -> int:
+    """Return what a value of a type takes; 0 where its shape is not known."""
+    if kind is None or not is_static(kind):
+        return 0
+    shape = (dim.dim_value for dim in kind.tensor_type.shape.dim)
+    return int(math.prod(shape)) * _itemsize(kind.tensor_type.elem_type)

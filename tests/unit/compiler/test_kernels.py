@@ -293,6 +293,21 @@ def test_rows(shape: tuple[int, ...], lanes: int) -> None:
 
 
 @pytest.mark.parametrize("lanes", LANES)
+def test_softmax_of_huge_values_is_a_distribution(lanes: int) -> None:
+    """The largest of a row is taken off before anything is rounded."""
+    made = model(
+        [
+            helper.make_node("Mul", ["x", "huge"], ["m"]),
+            helper.make_node("Softmax", ["m"], ["y"], axis=-1),
+        ],
+        inputs={"x": [3, 1000]},
+        outputs={"y": None},
+        weights={"huge": np.array(1e20, "f4")},
+    )
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
 @pytest.mark.parametrize("ceil", [0, 1])
 def test_pools(operator: str, ceil: int, lanes: int) -> None:

@@ -218,3 +218,30 @@ def test_old_operator_sets_are_upgraded(tmp_path: Path, opset: int) -> None:
     folder = prepared(tmp_path, made)
     versions = {o.domain: o.version for o in onnx.load(folder / "model.onnx").opset_import}
     assert versions[""] == 13
+
+
+def test_room_is_made_for_constants_that_a_model_computes(tmp_path: Path) -> None:
+    """Weights may be written as a shape and one number: the file tells nothing of their size."""
+    made = model(
+        [
+            helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+            helper.make_node("Exp", ["zeros"], ["ones"]),
+            helper.make_node("Add", ["x", "ones"], ["y"]),
+        ],
+        inputs={"x": [200, 300]},
+        outputs={"y": [200, 300]},
+        weights={"shape": np.array([200, 300])},
+    )
+    onnx.save(made, tmp_path / "source.onnx")
+    (tmp_path / "out").mkdir()
+    asked: list[int] = []
+    prepare(
+        tmp_path / "source.onnx",
+        seed=0,
+        output=tmp_path / "out",
+        log=lambda _: None,
+        allow_memory=asked.append,
+    )
+    folded = 2 * 200 * 300 * 4
+    assert len(asked) == 1
+    assert folded <= asked[0] <= 8 * folded
