@@ -185,6 +185,8 @@ def without_listed_initialisers(model: Path, work: Path) -> Path:
     inputs = [value for value in loaded.graph.input if value.name not in weights]
     del loaded.graph.input[:]
     loaded.graph.input.extend(inputs)
+    # Before version 4 of the format every initialiser had to be an input.
+    loaded.ir_version = max(loaded.ir_version, 4)
     path = work / model.name
     onnx.save(loaded, path)
     return path

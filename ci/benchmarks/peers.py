@@ -24,6 +24,7 @@ from rich.table import Table
 
 from builder.bench.result import OURS, lead
 from builder.effects.rivals import race
+from builder.errors import BoardwrightError, BuildFailed
 
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -42,7 +43,7 @@ class Result:
 
 
 def main() -> int:
-    """Measure the models named; print the table; return 0."""
+    """Measure the models named; print the table; return 1 where one could not be raced."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -50,17 +51,23 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results: list[Result] = []
+    failed = False
     with tempfile.TemporaryDirectory() as name:
         for model in options.models:
             bundle = build(model.resolve(), options.target, Path(name))
             for threads in options.threads:
-                results.append(compare(model.resolve(), bundle, threads))
-                print(line(results[-1]), file=sys.stderr, flush=True)
+                try:
+                    results.append(compare(model.resolve(), bundle, threads))
+                except BoardwrightError as error:
+                    failed = True
+                    print(f"{model.stem}: {error}", file=sys.stderr, flush=True)
+                else:
+                    print(line(results[-1]), file=sys.stderr, flush=True)
     Console().print(table(results))
     if options.json:
         rows = [asdict(result) for result in results]
         options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    return 0
+    return int(failed)
 
 
 def build(model: Path, target: str, work: Path) -> Path:
@@ -83,7 +90,8 @@ def compare(model: Path, bundle: Path, threads: int) -> Result:
     median_ms = {r.name: r.median_us / 1e3 for r in rivals if r.median_us is not None}
     [ours] = [rival for rival in rivals if rival.name == OURS]
     ratio = lead(rivals)
-    assert ours.median_us and ours.p90_us and ours.max_error is not None and ratio
+    if not (ours.median_us and ours.p90_us and ours.max_error is not None and ratio):
+        raise BuildFailed("ONNX Runtime, the reference, does not run it", reason="no-reference")
     return Result(
         model=model.stem,
         threads=threads,
