@@ -16,6 +16,7 @@ import paramiko
 import pytest
 
 from tests.contract.ssh_home import Home, free_port, new_key
+from tests.processes import children, descendants, killed_at_the_end
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -31,21 +32,14 @@ class Sshd:
 
     def sessions(self) -> list[int]:
         """Return the processes of its connections."""
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(word) for word in listed.split()]
+        return children(self.process.pid)
 
     def kill_sessions(self) -> None:
         """Kill the server's side of every connection, as a crash would."""
         for pid in self.sessions():
-            for one in (*_descendants(pid), pid):
+            for one in (*descendants(pid), pid):
                 with suppress(ProcessLookupError):
                     os.kill(one, signal.SIGKILL)
-
-
-def _descendants(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(word) for word in listed.read_text().split()] if listed.exists() else []
-    return [deeper for child in children for deeper in (*_descendants(child), child)]
 
 
 @contextmanager
@@ -82,15 +76,14 @@ def sshd(
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     log = folder / "sshd.log"
     command = (*prefix, SSHD, "-D", "-f", str(folder / "sshd_config"), "-E", str(log))
-    with subprocess.Popen(command) as process:
+    with killed_at_the_end(subprocess.Popen(command)) as process:
         try:
             _wait_for(lambda: log.exists() and "Server listening" in log.read_text(), process, log)
             yield Sshd(port=port, key=key, log=log, process=process)
         finally:
-            for pid in _descendants(process.pid):
+            for pid in descendants(process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            process.kill()
 
 
 def _wait_for(true: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from tests.contract.simulated_sysfs import (
     Sysfs,
     raspberry,
 )
+from tests.processes import killed_at_the_end
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "00112233aabbccdd"
@@ -216,10 +218,9 @@ def test_a_governor_outlives_no_client(tree: Sysfs) -> None:
         [sys.executable, "-c", CLIENT, TOKEN, str(tree.root)], stdout=subprocess.PIPE, cwd=ROOT
     )
     assert client.stdout is not None
-    with client:
+    with killed_at_the_end(client):
         assert client.stdout.readline() == b"held\n"
         assert governors(tree) == ["performance"] * 4
-        client.send_signal(signal.SIGKILL)
     wait_until(lambda: governors(tree) == ["ondemand"] * 4)
 
 
@@ -228,12 +229,8 @@ def test_a_governor_outlives_no_client(tree: Sysfs) -> None:
 def test_a_signal_puts_the_governor_back(shell: str, number: int, tree: Sysfs) -> None:
     if shutil.which(SHELLS[shell][0]) is None:
         pytest.skip(f"{SHELLS[shell][0]} is not installed")
-    arguments = ("governor", TOKEN, str(tree.root), "performance", "30")
-    with subprocess.Popen(
-        [*SHELLS[shell], "-c", device_script("governor"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as script:
+    arguments = (TOKEN, str(tree.root), "performance", "30")
+    with the_governors_script(shell, *arguments) as script:
         wait_until(lambda: governors(tree) == ["performance"] * 4)
         script.send_signal(number)
         script.wait(10)
@@ -244,15 +241,20 @@ def test_a_signal_puts_the_governor_back(shell: str, number: int, tree: Sysfs) -
 def test_a_client_that_falls_silent_has_lost_the_governor(shell: str, tree: Sysfs) -> None:
     if shutil.which(SHELLS[shell][0]) is None:
         pytest.skip(f"{SHELLS[shell][0]} is not installed")
-    arguments = ("governor", TOKEN, str(tree.root), "performance", "1")
-    with subprocess.Popen(
-        [*SHELLS[shell], "-c", device_script("governor"), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as script:
+    arguments = (TOKEN, str(tree.root), "performance", "1")
+    with the_governors_script(shell, *arguments) as script:
         wait_until(lambda: governors(tree) == ["performance"] * 4)
         script.wait(20)
         assert governors(tree) == ["ondemand"] * 4
+
+
+def the_governors_script(
+    shell: str, *arguments: str
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Run what a board runs while its governor is changed; kill it at the end."""
+    command = (*SHELLS[shell], "-c", device_script("governor"), "governor", *arguments)
+    pipe = subprocess.PIPE
+    return killed_at_the_end(subprocess.Popen(command, stdin=pipe, stdout=pipe))
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

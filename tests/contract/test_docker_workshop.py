@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import json
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -30,6 +29,7 @@ from builder.model.toolchain import ImageToolchain
 from builder.ports import Log
 from builder.steps import BuildRuntime
 from tests.contract.docker_fixtures import LOCKS, Link, a_small_toolchain, an_engine
+from tests.processes import killed_at_the_end
 
 pytestmark = pytest.mark.docker
 
@@ -416,13 +416,11 @@ def killed_client(folder: Path, script: str) -> Iterator[int]:
         shop.perform({"print('working'); " + script!r})
         """
     argv = (sys.executable, "-c", textwrap.dedent(program))
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as client:
+    client = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    with killed_at_the_end(client):
         assert client.stdout is not None
         assert client.stdout.readline() == b"working\n"
-        try:
-            yield client.pid
-        finally:
-            client.send_signal(signal.SIGKILL)
+        yield client.pid
 
 
 def is_running(engine: DockerEngine, container: str) -> bool:

@@ -21,6 +21,7 @@ from builder.steps import BuildRuntime, Prepare, Step
 from builder.wire import load_job
 from tests.fakes import FakeWorkshop
 from tests.nouns import LOCAL, a_source, a_target
+from tests.processes import assert_ends
 
 REPOSITORY = Path(__file__).parents[2]
 RUNTIME = BuildRuntime(toolchain=LOCAL, platform=a_target().platform)
@@ -240,7 +241,7 @@ class TestEnding:
         failure = desk.failure(GRANDCHILD.format(program=program) + program)
         assert isinstance(failure, Interrupted)
         assert time.monotonic() - began_s < 4
-        _await_end(int(desk.logged[0]))
+        assert_ends(int(desk.logged[0]))
 
     def test_nothing_starts_once_cancelled(self, desk: Desk) -> None:
         desk.cancel.set()
@@ -253,7 +254,7 @@ class TestEnding:
             desk.run(program)
         else:
             desk.failure(program)
-        _await_end(next(int(line) for line in desk.logged if line.isdecimal()))
+        assert_ends(next(int(line) for line in desk.logged if line.isdecimal()))
 
     def test_a_payload_feels_that_its_client_was_killed(self, desk: Desk, tmp_path: Path) -> None:
         payload = (
@@ -277,24 +278,7 @@ desk.run({payload!r})
         grandchild = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        _await_end(grandchild)
-
-
-def _await_end(pid: int) -> None:
-    deadline_s = time.monotonic() + 5
-    while time.monotonic() < deadline_s:
-        if not _runs(pid):
-            return
-        time.sleep(0.02)
-    pytest.fail("a process has outlived its workshop")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(") ", 1)[1][0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"  # nobody may be there to reap it
+        assert_ends(grandchild)
 
 
 def _broken_pipe(line: str) -> None:

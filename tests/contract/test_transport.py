@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from builder.errors import BoardwrightError, DeviceLost, DeviceRefused
 from builder.ports import Transport
 from tests.contract.transports import TRANSPORTS
+from tests.processes import assert_ends, killed_at_the_end
 
 LARGE = os.urandom(3_000_001)  # more than a window of SSH, and no multiple of anything
 ODD_NAMES = ("with space", "quote'quote\"", "new\nline", "ünï-日本", "$(touch evil)", "-n", "*?[a]")
@@ -160,7 +160,7 @@ class TestRun:
     def test_ends_a_command_that_takes_too_long(self, board: Transport, tmp_path: Path) -> None:
         with loses("timeout"):
             board.run(sh('echo $$ > "$1"; exec sleep 60', str(tmp_path / "pid")), timeout_s=1)
-        assert_dies(int((tmp_path / "pid").read_text()))
+        assert_ends(int((tmp_path / "pid").read_text()))
 
     def test_ends_a_command_that_closed_its_output(self, board: Transport) -> None:
         with loses("timeout"):
@@ -173,7 +173,7 @@ class TestRun:
         script = f'echo $$ > "$1"; exec yes {redirected}'
         with loses("endless-output"):
             board.run(sh(script, str(tmp_path / "pid")), limit_bytes=100_000)
-        assert_dies(int((tmp_path / "pid").read_text()))
+        assert_ends(int((tmp_path / "pid").read_text()))
 
     def test_output_up_to_the_limit_is_no_failure(self, board: Transport) -> None:
         done = board.run(sh("printf 12345; printf 678 >&2"), limit_bytes=8)
@@ -279,10 +279,9 @@ class TestPutAndGet:
     def test_says_that_the_program_runs(self, board: Transport, tmp_path: Path) -> None:
         program = tmp_path / "program"
         shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
-        with subprocess.Popen([program, "60"]) as process:
-            with refuses("file-busy"):
-                put(board, program, b"content")
-            process.kill()
+        running = killed_at_the_end(subprocess.Popen([program, "60"]))
+        with running, refuses("file-busy"):
+            put(board, program, b"content")
 
     def test_says_that_the_disk_is_full(self, board: Transport, small_disk: Path) -> None:
         with refuses("no-space"):
@@ -361,19 +360,3 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small disk needs the right to mount one")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-def assert_dies(pid: int) -> None:
-    """Wait until a process has gone, as one does that was killed."""
-    deadline = time.monotonic() + 20
-    while _lives(pid):
-        assert time.monotonic() < deadline, f"{pid} still runs"
-        time.sleep(0.02)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

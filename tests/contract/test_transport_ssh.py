@@ -26,6 +26,7 @@ from builder.model.device import SshLink
 from builder.ports import Transport
 from tests.contract.openssh_server import Sshd, sshd
 from tests.contract.ssh_home import Home, free_port, make_home, new_key
+from tests.processes import killed_at_the_end
 
 LARGE = os.urandom(1 << 20)
 LOST = (DeviceLost, "link-lost")
@@ -227,9 +228,8 @@ def agent(folder: Path, *identities: Path) -> Iterator[dict[str, str]]:
     if shutil.which("ssh-agent") is None:
         pytest.skip("there is no ssh-agent: install openssh-client")
     variables = {"SSH_AUTH_SOCK": str(folder / "agent.sock")}
-    with subprocess.Popen(
-        ["ssh-agent", "-D", "-a", variables["SSH_AUTH_SOCK"]], stdout=subprocess.DEVNULL
-    ) as process:
+    command = ("ssh-agent", "-D", "-a", variables["SSH_AUTH_SOCK"])
+    with killed_at_the_end(subprocess.Popen(command, stdout=subprocess.DEVNULL)):
         while not Path(variables["SSH_AUTH_SOCK"]).exists():
             time.sleep(0.02)
         for identity in identities:
@@ -240,7 +240,6 @@ def agent(folder: Path, *identities: Path) -> Iterator[dict[str, str]]:
                 capture_output=True,
             )
         yield variables
-        process.kill()
 
 
 class TestTheWayThere:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from builder.cli import app
+from tests.processes import killed_at_the_end
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "ci" / "models" / "digits.onnx"
@@ -120,7 +121,8 @@ def test_spoilt_records_stop_what_would_use_them(capsys: Printed, project: Path,
 def test_what_was_measured_outlives_the_end(project: Path, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "builder", "tune", "--toolchain", "local", "--budget", "5m"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    client = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    with killed_at_the_end(client) as process:
         assert process.stdout is not None
         assert process.stdout.readline()  # one kernel is told once its record is kept
         process.send_signal(how)

@@ -14,6 +14,7 @@ from builder.model.deployed import BoardEvent, Reached, Sent
 from tests.bundles import make_bundle, some_weights
 from tests.e2e.boards.deploying import Bench
 from tests.e2e.boards.simulated import HOME
+from tests.processes import killed_at_the_end
 
 MIB = 1 << 20
 PLACE = HOME / "small"
@@ -164,9 +165,8 @@ def test_a_running_program_is_replaced_without_a_hitch(bench: Bench, tmp_path: P
     running = bench.root / "current/share/weights.bin"
     bench.simulated.inside("chmod", "0755", running)
     enter = ("nsenter", f"--target={bench.simulated.pid}", "--mount", "--pid", "--root", "--wd")
-    with subprocess.Popen((*enter, "--", str(running), "60")) as sleeping:
+    with killed_at_the_end(subprocess.Popen((*enter, "--", str(running), "60"))) as sleeping:
         bench.deploy(new, keep=1)
         bench.deploy(newer, keep=1)
         assert bench.runs() == newer.id
         assert sleeping.poll() is None
-        sleeping.kill()

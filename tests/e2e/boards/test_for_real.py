@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.boards.simulated import ROOT, BoardSet, SimulatedBoard, wait_until
+from tests.processes import killed_at_the_end
 
 DIGITS = ROOT / "ci" / "models" / "digits.onnx"
 ARM = ("pi", "nano")
@@ -51,13 +52,11 @@ class Project:
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         command = (sys.executable, "-m", "builder", *arguments)
         pipe = subprocess.PIPE
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.folder, env=self.environ, stdout=pipe, stderr=pipe, text=True
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+        )
+        with killed_at_the_end(process):
+            yield process
 
 
 def deployment(*boards: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from builder.errors import DeviceBusy
 from tests.bundles import make_bundle, some_weights
 from tests.e2e.boards.deploying import Bench
 from tests.e2e.boards.simulated import ROOT, BoardSet, wait_until
+from tests.processes import killed_at_the_end
 
 STAGES = ("probe", "lock", "survey", "send", "verify", "release", "check", "switch", "prune")
 
@@ -27,11 +28,9 @@ def client(bench: Bench, bundle: LocalBundle) -> Iterator[subprocess.Popen[str]]
     """Deploy ``bundle`` from a process of its own, which is killed at the end."""
     where = (str(bench.simulated.folder), bench.simulated.name, str(bench.root))
     command = (sys.executable, "-m", "tests.e2e.boards.client", *where, str(bundle.folder))
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with killed_at_the_end(process):
+        yield process
 
 
 def kill_at(process: subprocess.Popen[str], stage: str, delay_s: float) -> bool:
