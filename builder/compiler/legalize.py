@@ -10,7 +10,8 @@ import tvm
 from tvm import relax, te, tirx
 
 from builder.compiler import tensors
-from builder.compiler.kernels import joining
+from builder.compiler.kernels import joining, local_response
+from builder.compiler.operators import responses
 
 Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
 
@@ -88,8 +89,18 @@ def _concat(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         return tvm.ir.Op.get("relax.concat").get_attr("FLegalize")(builder, call)
     shapes = [tuple(int(extent) for extent in field.ty.shape) for field in fields]
     axis = int(call.attrs.axis) % len(shapes[0])
-    kernel = joining.concatenation(shapes, axis, str(call.ty.dtype))
+    dtype = str(call.ty.dtype)
+    in_place = _are_made(builder, fields) and joining.are_spans(shapes, axis, dtype)
+    kernel = joining.concatenation(shapes, axis, dtype, in_place=in_place)
     return relax.call_tir(builder.add_func(kernel, "concatenate"), fields, call.ty)
+
+
+def _are_made(builder: relax.BlockBuilder, fields: Sequence[relax.Expr]) -> bool:
+    """Tell whether fields are different values that the model computes."""
+    variables = [field for field in fields if isinstance(field, relax.Var)]
+    if len(set(variables)) < len(fields):
+        return False
+    return all(builder.lookup_binding(variable) is not None for variable in variables)
 
 
 def _divide(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
@@ -107,9 +118,15 @@ def _divide(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     )
 
 
+def _local_response(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    compute = local_response.compute_plain(responses.response(call))
+    return builder.call_te(compute, call.args[0], primfunc_name_hint="local_response")
+
+
 _SMALL = 1e-30
 
 _OWN: dict[str, Legalization] = {
+    responses.OPERATOR: _local_response,
     "relax.clip": _clip,
     "relax.concat": _concat,
     "relax.divide": _divide,

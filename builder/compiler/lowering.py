@@ -1,20 +1,22 @@
 """Relax main -> StaticPlan: every binding becomes a kernel call, an alias, or nothing.
 
 Buffers are symbolic first. Once the whole program is known, a temporary that is an output moves to
-the caller's buffer, and the others share one arena.
+the caller's buffer, parts of concatenations to their place in the whole, and the others share one
+arena.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import tvm
 from tvm import relax
 
-from builder.compiler import arena, provenance, tensors
+from builder.compiler import arena, joins, provenance, tensors
+from builder.compiler.kernels import joining
 from builder.compiler.plan import (
     DATA_TYPES,
     KernelCall,
@@ -55,6 +57,7 @@ class _Call:
     nodes: provenance.Nodes
     tensors: tuple[Tensor, ...]
     results: int
+    join: joins.Join | None
 
 
 def lower(
@@ -65,17 +68,18 @@ def lower(
     ``mod`` holds call_tir bindings only (the end of ``passes.PIPELINE``). Raises ``ModelRefused``
     naming the node where a binding cannot be decided before run time.
     """
-    program = _Program(weights=weights, node_names=node_names)
+    program = _Program(weights=weights, node_names=node_names, joining=joining.of_spans(mod))
     program.read(mod["main"])
     return _place(program, signature)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Program:
-    """The calls of main over symbolic buffers, in order."""
+    """The calls of main over symbolic buffers, in order; ``joining`` kernels only copy spans."""
 
     weights: WeightsWriter
     node_names: Sequence[str]
+    joining: Set[str]
     calls: list[_Call] = field(default_factory=list)
     temporaries: list[Buffer] = field(default_factory=list)
     outputs: tuple[Tensor, ...] = ()
@@ -124,12 +128,14 @@ class _Program:
         declared = value.ty_args[0]
         many = isinstance(declared, relax.TupleType)
         results = tuple(self._temporary(ty) for ty in (declared.fields if many else [declared]))
+        kernel, tensors = value.args[0].name_hint, _tensors((*operands, *results))
         self.calls.append(
             _Call(
-                kernel=value.args[0].name_hint,
+                kernel=kernel,
                 nodes=provenance.nodes_of(var) if var is not None else (),
-                tensors=_tensors((*operands, *results)),
+                tensors=tensors,
                 results=len(results),
+                join=_join(tensors) if kernel in self.joining else None,
             )
         )
         return results if many else results[0]
@@ -176,9 +182,17 @@ def _size(shape: tuple[int, ...], dtype: str) -> int:
     return math.prod(shape) * DATA_TYPES[dtype].size_bytes
 
 
+def _join(tensors: Sequence[Tensor]) -> joins.Join | None:
+    """Return what a joining kernel does, if it joins nothing but temporaries."""
+    if any(tensor.buffer.kind != "temporary" for tensor in tensors):
+        return None
+    *parts, whole = (tensor.buffer.number for tensor in tensors)
+    return joins.Join(parts=tuple(parts), whole=whole)
+
+
 def _place(program: _Program, signature: Signature) -> StaticPlan:
     written = _outputs_in_place(program.outputs)
-    offsets, arena_bytes = _plan_arena(program, set(written))
+    joined, offsets, arena_bytes = _arranged(program, {buffer.number for buffer in written})
 
     def view(tensor: Tensor) -> View:
         buffer = tensor.buffer
@@ -187,10 +201,14 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
             place, index = Place.INPUT, buffer.number
         elif buffer.kind == "weights":
             place, offset = Place.WEIGHTS, buffer.number
-        elif buffer in written:
-            place, index = Place.OUTPUT, written[buffer]
         else:
-            offset = offsets[buffer]
+            home = joined.home(buffer.number)
+            root = program.temporaries[home.buffer]
+            offset = home.start
+            if root in written:
+                place, index = Place.OUTPUT, written[root]
+            else:
+                offset += offsets[root.number]
         return View(place=place, index=index, offset=offset, shape=tensor.shape, dtype=tensor.dtype)
 
     return StaticPlan(
@@ -203,6 +221,7 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
                 results=call.results,
             )
             for call in program.calls
+            if call.join not in joined.without_copy
         ),
         copies=tuple(
             OutputCopy(source=view(tensor), output=number)
@@ -224,17 +243,38 @@ def _outputs_in_place(outputs: Sequence[Tensor]) -> dict[Buffer, int]:
     return written
 
 
-def _plan_arena(program: _Program, elsewhere: set[Buffer]) -> tuple[dict[Buffer, int], int]:
-    first: dict[Buffer, int] = {}
-    last: dict[Buffer, int] = {}
+def _arranged(program: _Program, elsewhere: Set[int]) -> tuple[joins.Joined, dict[int, int], int]:
+    """Return what is joined without copies, where buffers lie in the arena, and its size.
+
+    A whole lives longer than some of its parts: where that made the arena larger, all are copied.
+    """
+    found = [call.join for call in program.calls if call.join is not None]
+    sizes = [buffer.size_bytes for buffer in program.temporaries]
+    joined = joins.joined(found, sizes, elsewhere)
+    plans = [(each, *_plan_arena(program, each, elsewhere)) for each in (joined, joins.NONE)]
+    return min(plans, key=lambda plan: plan[2])
+
+
+def _plan_arena(
+    program: _Program, joined: joins.Joined, elsewhere: Set[int]
+) -> tuple[dict[int, int], int]:
+    """Return the offset of each temporary that is no part of another, and the arena's size."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
     for position, call in enumerate(program.calls):
-        for tensor in call.tensors:
-            if tensor.buffer.kind == "temporary" and tensor.buffer not in elsewhere:
-                first.setdefault(tensor.buffer, position)
-                last[tensor.buffer] = position
+        for tensor in call.tensors if call.join not in joined.without_copy else ():
+            if tensor.buffer.kind == "temporary":
+                buffer = joined.home(tensor.buffer.number).buffer
+                first.setdefault(buffer, position)
+                last[buffer] = position
+    placed = [buffer for buffer in first if buffer not in elsewhere]
     lifetimes = [
-        arena.Lifetime(size_bytes=buffer.size_bytes, first=first[buffer], last=last[buffer])
-        for buffer in first
+        arena.Lifetime(
+            size_bytes=program.temporaries[buffer].size_bytes,
+            first=first[buffer],
+            last=last[buffer],
+        )
+        for buffer in placed
     ]
     offsets, size = arena.assign(lifetimes)
-    return dict(zip(first, offsets, strict=True)), size
+    return dict(zip(placed, offsets, strict=True)), size

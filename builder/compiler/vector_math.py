@@ -1,4 +1,4 @@
-"""exp, exp2, erf, tanh and sigmoid as polynomials that stay in vector registers.
+"""exp, exp2, log, erf, tanh and sigmoid as polynomials that stay in vector registers.
 
 LLVM turns these into one call of libm a lane. The polynomials below are for float32; each docstring
 gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to
@@ -7,6 +7,7 @@ it).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -40,6 +41,20 @@ _EXP2 = (
 )
 _TO_EXPONENT = 12582912.0 + 127.0
 """Added to a small float32 it leaves, in the lowest bits, its nearest whole number's exponent."""
+_LN2 = 0.69314718055994531
+_ROOT_HALF_BITS = 0x3F3504F3
+_LEAST_NORMAL, _LIFT = 1.17549435e-38, 23
+_LOG = (
+    0.08722346704319607,
+    -0.1436683873992875,
+    0.1495226797408982,
+    -0.16562393771411488,
+    0.19956833492500362,
+    -0.2500207403686046,
+    0.33334185626887813,
+    -0.4999998796455595,
+    0.9999999741895604,
+)
 _ERF_UP = (
     -2.72614225801306e-10,
     2.77068142495902e-08,
@@ -65,6 +80,7 @@ def register() -> None:
         ("tirx.exp", exp),
         ("tirx.exp2", exp2),
         ("tirx.erf", erf),
+        ("tirx.log", log),
         ("tirx.sigmoid", sigmoid),
         ("tirx.tanh", tanh),
     ):
@@ -149,6 +165,29 @@ def _exp2(x: Expr, dtype: str) -> Expr:
     return _bound(inside, lambda y: _bound(y + shift, lambda shifted: of(y, shifted)))
 
 
+def _log(x: Expr, dtype: str) -> Expr:
+    """Relative error below 3e-7, subnormal numbers included; NaN below 0."""
+    integer = dtype.replace("float32", "int32")
+    low = x < tirx.const(_LEAST_NORMAL, dtype)
+
+    def c(value: float) -> Expr:
+        return tirx.const(value, dtype)
+
+    def of(bits: Expr, exponent: Expr) -> Expr:
+        part = tirx.reinterpret(dtype, bits - (exponent << tirx.const(23, integer))) - c(1.0)
+        whole = exponent.astype(dtype) - tirx.Select(low, c(float(_LIFT)), c(0.0))
+        return _bound(part, lambda f: _horner(f, _LOG, dtype) * f + whole * c(_LN2))
+
+    def reduced(bits: Expr) -> Expr:
+        exponent = (bits - tirx.const(_ROOT_HALF_BITS, integer)) >> tirx.const(23, integer)
+        return _bound(exponent, lambda e: of(bits, e))
+
+    lifted = tirx.Select(low, x * c(2.0**_LIFT), x)
+    found = _bound(tirx.reinterpret(integer, lifted), reduced)
+    below = tirx.Select(x < c(0.0), c(math.nan), c(-math.inf))
+    return tirx.Select(x < c(math.inf), tirx.Select(x > c(0.0), found, below), x)
+
+
 def _erf(x: Expr, dtype: str) -> Expr:
     """Absolute error below 4e-7: a quotient of polynomials on [-4, 4], constant outside."""
 
@@ -174,5 +213,5 @@ def _tanh(x: Expr, dtype: str) -> Expr:
 
 
 exp, exp2 = _for_float32("exp", _exp), _for_float32("exp2", _exp2)
-erf = _for_float32("erf", _erf)
+erf, log = _for_float32("erf", _erf), _for_float32("log", _log)
 sigmoid, tanh = _for_float32("sigmoid", _sigmoid), _for_float32("tanh", _tanh)

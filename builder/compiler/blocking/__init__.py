@@ -14,6 +14,7 @@ from tvm import relax
 from builder.compiler import provenance
 from builder.compiler.blocking import attention, convolutions, elementwise, images, products
 from builder.compiler.blocking.forms import Blocked, Forms, is_operator, readers_of
+from builder.compiler.operators import responses
 
 Rule = Callable[[Forms, relax.Var, relax.Call], relax.Expr | Blocked | None]
 
@@ -24,6 +25,7 @@ RULES: Mapping[str, Rule] = {
     "relax.nn.max_pool2d": images.max_pool,
     "relax.nn.avg_pool2d": images.average_pool,
     "relax.mean": images.mean,
+    responses.OPERATOR: images.local_response,
     "relax.concat": images.concat,
     "relax.image.resize2d": images.resize,
     "relax.strided_slice": images.channel_slice,

@@ -12,8 +12,10 @@ from builder.compiler.blocking.forms import (
     shape,
     unblock,
 )
+from builder.compiler.kernels import local_response as responding
 from builder.compiler.kernels import pooling
 from builder.compiler.kernels.window import Window, window
+from builder.compiler.operators.responses import response
 
 
 def max_pool(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
@@ -48,6 +50,16 @@ def _pools_blocks(forms: Forms, call: relax.Call) -> bool:
 def _pool_window(call: relax.Call) -> Window:
     attrs = call.attrs
     return window(attrs.pool_size, attrs.strides, attrs.dilation, attrs.padding)
+
+
+def local_response(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
+    """Scale by neighbour channels, no further than a block away; padding stays finite."""
+    found, data = response(call), forms.blocked.get(call.args[0])
+    if data is None or found.size > forms.block or found.bias <= 0.0 or found.alpha < 0.0:
+        return None
+    compute = responding.compute(found, data.channels)
+    made = forms.emit_te(compute, data.value, name="local_response", pattern=OPAQUE)
+    return Blocked(made, data.channels)
 
 
 def mean(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | Blocked | None:

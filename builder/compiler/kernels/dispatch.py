@@ -13,6 +13,7 @@ from builder.compiler.kernels import (
     conv,
     depthwise,
     layernorm,
+    local_response,
     loops,
     matmul,
     plain,
@@ -55,6 +56,7 @@ _FAMILIES: tuple[tuple[str, Schedule], ...] = (
     (matmul.ANCHOR, matmul.schedule),
     (winograd.ANCHOR, _untiled(winograd_schedule.schedule)),
     (winograd.ANCHOR_IN, _untiled(winograd_schedule.schedule_in)),
+    (local_response.ANCHOR, _untiled(local_response.schedule)),
     (softmax.ANCHOR, _untiled(softmax.schedule)),
     (layernorm.ANCHOR, _untiled(layernorm.schedule)),
 )

@@ -343,6 +343,41 @@ def test_pools_of_wide_images(window: int, operator: str, lanes: int, cores: int
     assert check(made, lanes, cores) == []
 
 
+def responses(channels: int, height: int, width: int, size: int, beta: float) -> onnx.ModelProto:
+    """Return Conv 1x1 -> LRN -> Conv 1x1: in blocks before, within and behind."""
+    return model(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"]),
+            helper.make_node("LRN", ["c"], ["r"], size=size, alpha=2.0, beta=beta, bias=1.5),
+            helper.make_node("Conv", ["r", "u"], ["y"]),
+        ],
+        inputs={"x": [1, 3, height, width]},
+        outputs={"y": None},
+        weights={"w": values(channels, 3, 1, 1), "u": values(2, channels, 1, 1, seed=1)},
+    )
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    channels=st.integers(1, 50),
+    height=st.integers(1, 5),
+    width=st.integers(1, 40),
+    size=st.sampled_from([1, 3, 5, 7]),
+    beta=st.floats(0.25, 2.0),
+)
+@pytest.mark.parametrize("lanes", LANES)
+def test_any_local_response(
+    lanes: int, channels: int, height: int, width: int, size: int, beta: float
+) -> None:
+    assert check(responses(channels, height, width, size, beta), lanes) == []
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_local_response_that_is_cut_in_columns(lanes: int, cores: int) -> None:
+    assert check(responses(50, 30, 55, 5, 0.75), lanes, cores) == []
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     channels=st.integers(1, 40),

@@ -120,6 +120,42 @@ def test_a_reshape_costs_nothing(tmp_path: Path) -> None:
     assert len(plan.calls) == 2  # the reshape is part of what relu writes
 
 
+def joining(*outputs: str) -> onnx.ModelProto:
+    """Return two products joined, and a product of that."""
+    weights = {name: np.eye(16, k=k, dtype=np.float32) for k, name in enumerate("vw")}
+    nodes = [
+        helper.make_node("MatMul", ["x", "v"], ["a"], name="first"),
+        helper.make_node("MatMul", ["x", "w"], ["b"], name="second"),
+        helper.make_node("Concat", ["a", "b"], ["j"], name="join", axis=0),
+        helper.make_node("MatMul", ["j", "w"], ["y"], name="third"),
+    ]
+    shapes = {"a": [4, 16], "j": [8, 16], "y": [8, 16]}
+    return model(
+        nodes,
+        inputs={"x": [4, 16]},
+        outputs={name: shapes[name] for name in outputs},
+        weights=weights,
+    )
+
+
+@pytest.mark.parametrize("outputs", [("y",), ("y", "j")])
+def test_parts_are_written_where_the_whole_has_them(
+    tmp_path: Path, outputs: tuple[str, ...]
+) -> None:
+    plan = planned(tmp_path, joining(*outputs))
+    assert [call.nodes for call in plan.calls] == [("first",), ("second",), ("third",)]
+    first, second = (call.views[-1] for call in plan.calls[:2])
+    whole = plan.calls[2].views[0]
+    place = Place.OUTPUT if "j" in outputs else Place.ARENA
+    assert {first.place, second.place, whole.place} == {place}
+    assert (first.offset, second.offset) == (whole.offset, whole.offset + first.size_bytes)
+
+
+def test_a_part_that_is_an_output_is_copied(tmp_path: Path) -> None:
+    plan = planned(tmp_path, joining("y", "a"))
+    assert ("join",) in [call.nodes for call in plan.calls]
+
+
 def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
     weight = np.random.default_rng(0).standard_normal((8, 8)).astype(np.float32)
     nodes = [

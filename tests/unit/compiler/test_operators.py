@@ -80,6 +80,8 @@ MODELS = {
         pads=[1, 0, 1, 1],
         strides=[2, 1],
     ),
+    "response": one_node("LRN", x=[2, 6, 4, 5], size=3, alpha=0.5),
+    "response over all": one_node("LRN", x=[1, 3, 4, 8], size=7, alpha=0.5, beta=0.5, bias=2.0),
     "determinant": one_node("Det", x=[3, 4, 4]),
     "columns to image": one_node(
         "Col2Im",

@@ -65,6 +65,20 @@ def test_exp2_of_what_is_hidden_is_nothing() -> None:
     assert np.isnan(found[4])
 
 
+def test_log_is_right_to_three_ulps() -> None:
+    points = np.concatenate(
+        [np.geomspace(1e-44, 3e38, 100_001), np.linspace(0.5, 2.0, 100_001)]
+    ).astype(np.float32)
+    expected = np.log(points.astype(np.float64))
+    error = np.abs(computed(tirx.log, points) - expected)
+    assert (error <= 3e-7 * np.abs(expected)).all()
+
+
+def test_log_of_what_has_none() -> None:
+    found = computed(tirx.log, np.array([-np.inf, -1, -0.0, 0, np.inf, np.nan], np.float32))
+    np.testing.assert_array_equal(found, [np.nan, np.nan, -np.inf, -np.inf, np.inf, np.nan])
+
+
 def test_erf_is_within_its_bound_and_odd() -> None:
     points = dense(-6, 6)
     found = computed(tirx.erf, points)
