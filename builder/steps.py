@@ -84,6 +84,22 @@ class Tune:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortlist:
+    """Say which kernels of the prepared model have several tiles, and which those are.
+
+    ``mcpu`` names one of the CPU's kernel sets.
+
+    Artifact: ``shortlist.json`` (``model.tuning.Contest``s), the heaviest kernel first.
+    """
+
+    toolchain: Toolchain
+    prepared: Prepare
+    platform: Platform
+    cpu: Cpu
+    mcpu: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRuntime:
     """The model-independent C of one platform: runtime objects and the runner.
 
@@ -158,7 +174,18 @@ class Bisect:
     dump: Source  # dump.json and the .npy files that it lists
 
 
-Step = Prepare | Inspect | Compile | Tune | BuildRuntime | Assemble | Verify | Package | Bisect
+Step = (
+    Prepare
+    | Inspect
+    | Compile
+    | Tune
+    | Shortlist
+    | BuildRuntime
+    | Assemble
+    | Verify
+    | Package
+    | Bisect
+)
 
 
 def needs(step: Step) -> dict[str, Step]:
@@ -166,7 +193,7 @@ def needs(step: Step) -> dict[str, Step]:
     match step:
         case Prepare() | BuildRuntime():
             return {}
-        case Inspect() | Compile() | Tune() | Bisect():
+        case Inspect() | Compile() | Tune() | Shortlist() | Bisect():
             return {"prepared": step.prepared}
         case Assemble():
             return {

@@ -11,25 +11,11 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from builder.steps import (
-    Assemble,
-    Bisect,
-    BuildRuntime,
-    Compile,
-    Inspect,
-    Package,
-    Prepare,
-    Step,
-    Tune,
-    Verify,
-)
+from builder.steps import Step
 
-_KINDS: dict[str, type[Step]] = {
-    kind.__name__: kind
-    for kind in (Prepare, Inspect, Compile, Tune, BuildRuntime, Assemble, Verify, Package, Bisect)
-}
+_KINDS: dict[str, type[Step]] = {kind.__name__: kind for kind in get_args(Step)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ VERBS = {
     "init": "Write boardwright.yaml for MODEL in this folder.",
     "check": "Say whether MODEL can be built and what it needs, or name every node that cannot.",
     "build": "Build MODEL for one or more targets.",
-    "tune": "Measure which tiles of MODEL's kernels are the fastest on this machine.",
+    "tune": "Measure which tiles of MODEL's kernels are the fastest, here or on a device.",
     "bisect": "Find the ONNX node of MODEL where the numbers of DUMP go wrong.",
     "run": "Run BUNDLE here, natively or under qemu.",
     "deploy-remote": "Build what devices need, bring it there, check and switch.",

@@ -11,6 +11,12 @@ from builder.cli.options import json_option, target_folders_option
 
 _JOBS = 8
 
+accept_option = click.option(
+    "--accept-new-host-key",
+    is_flag=True,
+    help="Trust, and remember, hosts that SSH does not know yet.",
+)
+
 _reach_options = (
     click.option(
         "-d",
@@ -34,11 +40,7 @@ _reach_options = (
         default=_JOBS,
         help=f"Devices at a time [{_JOBS}].",
     ),
-    click.option(
-        "--accept-new-host-key",
-        is_flag=True,
-        help="Trust, and remember, hosts that SSH does not know yet.",
-    ),
+    accept_option,
     target_folders_option,
     json_option,
 )

@@ -62,10 +62,14 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tunable:
-    """A kernel with a tile to choose, and how much of a run it is: ``work.points`` of all calls."""
+    """A kernel with a tile to choose, and how much of a run it is: ``work.points`` of all calls.
+
+    ``names`` are the module's functions that it is.
+    """
 
     key: str
     function: tirx.PrimFunc
+    names: tuple[str, ...]
     weight: float
 
 
@@ -78,10 +82,14 @@ def tunables(mod: tvm.IRModule, unit: VectorUnit) -> list[Tunable]:
     found: dict[str, Tunable] = {}
     for variable, function in mod.functions.items():
         if isinstance(function, tirx.PrimFunc) and len(candidates(function, unit)) > 1:
-            key = kernel_key(function)
-            weight = work.points(function) * calls[variable.name_hint]
-            weight += found[key].weight if key in found else 0.0
-            found[key] = Tunable(key=key, function=function, weight=weight)
+            name, key = variable.name_hint, kernel_key(function)
+            twin = found.get(key)
+            found[key] = Tunable(
+                key=key,
+                function=function,
+                names=tuple(sorted((*(twin.names if twin else ()), name))),
+                weight=work.points(function) * calls[name] + (twin.weight if twin else 0.0),
+            )
     return sorted(found.values(), key=lambda one: (-one.weight, one.key))
 
 

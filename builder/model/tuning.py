@@ -33,6 +33,19 @@ class TunedTile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A kernel with the tiles that are worth measuring, the usual one first.
+
+    ``calls`` are the names under which the model's plan calls it, and its profile tells times.
+    """
+
+    kernel: str
+    description: str
+    tiles: tuple[Tile, ...]
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One kernel on one CPU: ``tile`` is the fastest, ``usual`` what the cost model takes.
 

@@ -22,6 +22,7 @@ from builder.steps import (
     Inspect,
     Package,
     Prepare,
+    Shortlist,
     Tune,
     Verify,
 )
@@ -105,6 +106,10 @@ def perform(job: Job, log: Log) -> None:
             from builder.payload.tune import tune
 
             tune(step, job.inputs["prepared"], output=job.output, log=log)
+        case Shortlist():
+            from builder.payload.tune import shortlist
+
+            shortlist(step, job.inputs["prepared"], output=job.output, log=log)
         case BuildRuntime():
             from builder.payload.runtime import build_runtime
             from builder.payload.tools import Zig

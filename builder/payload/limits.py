@@ -21,6 +21,7 @@ from builder.steps import (
     Inspect,
     Package,
     Prepare,
+    Shortlist,
     Tune,
     Verify,
 )
@@ -53,7 +54,7 @@ def limits(job: Job, cores: int) -> Limits:
                 cpu_s=_LOOK_CPU_S + _LOOK_CPU_S_PER_GIB * input_bytes // _GIB,
                 file_bytes=_GIB + 4 * input_bytes,
             )
-        case Inspect() | Compile() | Tune():
+        case Inspect() | Compile() | Tune() | Shortlist():
             return Limits(
                 memory_bytes=3 * _GIB + 6 * input_bytes + 4 * cores * _PER_CORE,
                 cpu_s=_WORK_CPU_S,

@@ -6,16 +6,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from builder.tuning.judging import FINAL_ROUNDS, HEATS, clearly_faster
+
 Timer = Callable[[int], float]
 """Runs something so many times in a row; returns the seconds that one run took."""
 
-CLEAR = 0.97
-"""A winner takes at most this share of the usual way's time, and wins nearly every round."""
-
 _ROUND_S = 0.004
-_HEATS = 5
-_FINAL = 11
-_LOST_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +28,14 @@ class Outcome:
 
 def race(timers: Sequence[Timer]) -> Outcome:
     """Time all in turns, then the fastest against the first once more: luck does not win twice."""
-    times = _by_turns(timers, _HEATS)
+    times = _by_turns(timers, HEATS)
     medians = [statistics.median(each) for each in times]
     best = min(range(len(timers)), key=medians.__getitem__)
     if best == 0:
         return Outcome(winner=0, winner_s=medians[0], usual_s=medians[0])
-    usual, challenger = _by_turns((timers[0], timers[best]), _FINAL)
+    usual, challenger = _by_turns((timers[0], timers[best]), FINAL_ROUNDS)
     usual_s, challenger_s = statistics.median(usual), statistics.median(challenger)
-    if challenger_s > CLEAR * usual_s or not _wins_nearly_always(challenger, usual):
+    if not clearly_faster(challenger, usual):
         return Outcome(winner=0, winner_s=usual_s, usual_s=usual_s)
     return Outcome(winner=best, winner_s=challenger_s, usual_s=usual_s)
 
@@ -52,8 +48,3 @@ def _by_turns(timers: Sequence[Timer], rounds: int) -> list[list[float]]:
         for timer, count, taken in zip(timers, runs, times, strict=True):
             taken.append(timer(count))
     return times
-
-
-def _wins_nearly_always(challenger: Sequence[float], usual: Sequence[float]) -> bool:
-    lost = sum(mine >= theirs for mine, theirs in zip(challenger, usual, strict=True))
-    return lost <= _LOST_ROUNDS

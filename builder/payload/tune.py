@@ -1,4 +1,4 @@
-"""Tune: run each kernel with several tiles on this CPU, and tell which is the fastest."""
+"""Which tiles kernels may take, and which is the fastest where they are run on this CPU."""
 
 from __future__ import annotations
 
@@ -17,28 +17,45 @@ from tvm import tirx
 
 from builder.compiler import codegen, importing, pipeline, tuning
 from builder.compiler.vector_unit import VectorUnit
-from builder.model.tuning import Finding, Tile, cpu_label
+from builder.model.tuning import Contest, Finding, Tile, cpu_label
 from builder.payload.race import Timer, race
 from builder.ports import Log
-from builder.steps import Tune
+from builder.steps import Shortlist, Tune
 
 
 def tune(step: Tune, prepared: Path, *, output: Path, log: Log) -> None:
     """Fill ``output`` with the artifact that ``builder.steps.Tune`` describes."""
     deadline_s = time.monotonic() + step.budget_s
+    with _kernels(step, prepared, log) as (bench, tunable), _on_one_core():
+        kernels = [one for one in tunable if one.key not in frozenset(step.known)]
+        log(f"{len(kernels)} kernels to measure for {bench.cpu}")
+        findings = list(_measure(bench, kernels, deadline_s, log))
+    _write([asdict(finding) for finding in findings], output / "findings.json")
+
+
+def shortlist(step: Shortlist, prepared: Path, *, output: Path, log: Log) -> None:
+    """Fill ``output`` with the artifact that ``builder.steps.Shortlist`` describes."""
+    with _kernels(step, prepared, log) as (bench, tunable):
+        contests = [bench.contest(kernel) for kernel in tunable]
+    _write([asdict(each) for each in contests if len(each.tiles) > 1], output / "shortlist.json")
+
+
+@contextmanager
+def _kernels(
+    step: Tune | Shortlist, prepared: Path, log: Log
+) -> Iterator[tuple[_Bench, list[tuning.Tunable]]]:
+    """Give the kernels of a step's CPU that have a tile to choose, and where to look at them."""
     facts = pipeline.facts_of(step.platform, step.cpu, log)
     mod = pipeline.optimised(importing.read_prepared(prepared), prepared, facts)
     cpus = zip(step.cpu.sets, facts.targets, strict=True)
     [(cpu, target)] = [(cpu, target) for cpu, target in cpus if cpu.mcpu == step.mcpu]
-    with target, _on_one_core():
+    with target:
         bench = _Bench(cpu=cpu_label(cpu), target=target, unit=facts.unit(target))
-        kernels = [
-            one for one in tuning.tunables(mod, bench.unit) if one.key not in frozenset(step.known)
-        ]
-        log(f"{len(kernels)} kernels to measure for {bench.cpu}")
-        findings = list(_measure(bench, kernels, deadline_s, log))
-    text = json.dumps([asdict(finding) for finding in findings], indent=1) + "\n"
-    (output / "findings.json").write_text(text, encoding="utf-8")
+        yield bench, tuning.tunables(mod, bench.unit)
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def _measure(
@@ -63,10 +80,18 @@ class _Bench:
         self.unit = unit
         self._target = target
 
+    def contest(self, kernel: tuning.Tunable) -> Contest:
+        """Return what may be measured of a kernel."""
+        return Contest(
+            kernel=kernel.key,
+            description=tuning.describe(kernel.function),
+            tiles=tuple(self._variants(kernel)),
+            calls=kernel.names,
+        )
+
     def measure(self, kernel: tuning.Tunable) -> Finding:
         """Race a kernel's candidates on made-up data of the real shapes."""
-        wanted = tuning.candidates(kernel.function, self.unit)
-        variants = dict(tuning.variants(kernel.function, wanted, self.unit))
+        variants = self._variants(kernel)
         tiles = list(variants)
         outcome = race(self._timers(kernel.function, variants))
         return Finding(
@@ -78,6 +103,10 @@ class _Bench:
             tile_us=round(outcome.winner_s * 1e6, 3),
             usual_us=round(outcome.usual_s * 1e6, 3),
         )
+
+    def _variants(self, kernel: tuning.Tunable) -> dict[Tile, tirx.PrimFunc]:
+        wanted = tuning.candidates(kernel.function, self.unit)
+        return dict(tuning.variants(kernel.function, wanted, self.unit))
 
     def _timers(self, function: tirx.PrimFunc, variants: dict[Tile, tirx.PrimFunc]) -> list[Timer]:
         """Compile all variants into one object and load it."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from builder.planning.bundles import plan
 from builder.planning.inquiries import (
+    best_set,
     plan_bisection,
     plan_inspection,
+    plan_shortlist,
+    plan_trial,
     plan_tuning,
     tunable_here,
 )
@@ -27,9 +30,12 @@ __all__ = [
     "PlannedStep",
     "ToolchainOf",
     "VerifyPolicy",
+    "best_set",
     "plan",
     "plan_bisection",
     "plan_inspection",
+    "plan_shortlist",
+    "plan_trial",
     "plan_tuning",
     "runs_where",
     "tunable_here",

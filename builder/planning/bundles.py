@@ -10,6 +10,7 @@ from builder.model.machine import Machine
 from builder.model.source import Source
 from builder.model.target import Target
 from builder.model.toolchain import Toolchain
+from builder.model.tuning import TunedTile
 from builder.planning.machines import INSTALL_EMULATORS, runs_where
 from builder.planning.planned import (
     BuildRequest,
@@ -62,7 +63,8 @@ def _goal(
         made = package = _package(request, target, prepared, toolchain_of)
         verify = package if package.verified else None
     else:
-        made = assemble = _assemble(request, target, prepared, toolchain_of(target))
+        tuned = tuned_tiles(request.records, target.cpu)
+        made = assemble = assembly(request, target, prepared, toolchain_of(target), tuned)
         verify = None if request.verify == "off" else _verify(assemble, request.machine)
     return Goal(
         target=target,
@@ -75,7 +77,14 @@ def _package(
     request: BuildRequest, target: Target, prepared: Prepare, toolchain_of: ToolchainOf
 ) -> Package:
     assembled = tuple(
-        _assemble(request, packed, prepared, toolchain_of(packed)) for packed in target.packs
+        assembly(
+            request,
+            packed,
+            prepared,
+            toolchain_of(packed),
+            tuned_tiles(request.records, packed.cpu),
+        )
+        for packed in target.packs
     )
     verified = tuple(_verify(each, request.machine) for each in assembled)
     all_or_none = tuple(step for step in verified if step is not None and None not in verified)
@@ -88,9 +97,14 @@ def _package(
     )
 
 
-def _assemble(
-    request: BuildRequest, target: Target, prepared: Prepare, toolchain: Toolchain
+def assembly(
+    request: BuildRequest,
+    target: Target,
+    prepared: Prepare,
+    toolchain: Toolchain,
+    tuned: tuple[TunedTile, ...],
 ) -> Assemble:
+    """Return the step that makes a bundle in which kernels take the ``tuned`` tiles."""
     return Assemble(
         toolchain=toolchain,
         model_name=request.model_name,
@@ -100,7 +114,7 @@ def _assemble(
             prepared=prepared,
             platform=target.platform,
             cpu=target.cpu,
-            tuned=tuned_tiles(request.records, target.cpu),
+            tuned=tuned,
         ),
         runtime=BuildRuntime(toolchain=toolchain, platform=target.platform),
     )
@@ -108,14 +122,15 @@ def _assemble(
 
 def _steps(goals: tuple[Goal, ...], payload: PayloadIdentity) -> tuple[PlannedStep, ...]:
     lasts = [(goal.verify or goal.assemble).step for goal in goals]
-    steps = {step: None for last in lasts for step in _with_needs(last)}
+    steps = {step: None for last in lasts for step in with_needs(last)}
     return tuple(planned(step, payload) for step in steps)
 
 
-def _with_needs(step: Step) -> dict[Step, None]:
+def with_needs(step: Step) -> dict[Step, None]:
+    """Return all that a step follows from, needed ones first, and the step itself last."""
     ordered: dict[Step, None] = {}
     for need in needs(step).values():
-        ordered |= _with_needs(need)
+        ordered |= with_needs(need)
     return ordered | {step: None}
 
 

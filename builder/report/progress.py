@@ -25,6 +25,7 @@ _DOING = {
     "Inspect": "inspecting the model",
     "Compile": "compiling kernels",
     "Tune": "measuring tiles",
+    "Shortlist": "listing tiles",
     "BuildRuntime": "compiling the runtime",
     "Assemble": "linking and auditing",
     "Verify": "verifying",

@@ -174,3 +174,22 @@ def test_a_reboot_meanwhile(boards: BoardSet, project: Project, deployed: dict[s
     assert time.monotonic() - struck_s < 60
     again = project.json(*deployment("nano"))
     assert again["devices"][0]["sent_bytes"] == 0
+
+
+def test_a_board_is_tuned_and_runs_what_it_ran(boards: BoardSet, project: Project) -> None:
+    releases = ("ls", "/home/board/boardwright/releases")
+    before = boards["lab"].inside(*releases, check=False)
+    tuned = project.json(
+        *("tune", str(DIGITS), "--device", "lab", "--toolchain", "local"),
+        *("--budget", "1s", "-o", "records"),
+    )
+    assert (tuned["status"], tuned["target"], tuned["left"]) == ("ok", "x86_64-linux", 0)
+    assert {record["machine"] for record in tuned["records"]} != {""}
+    assert all(record["tile_us"] <= record["usual_us"] for record in tuned["records"])
+    kept = [json.loads(path.read_text()) for path in (project.folder / "records").iterdir()]
+    assert [len(document["records"]) for document in kept] == [len(tuned["records"])]
+    assert boards["lab"].inside(*releases) == before
+    again = project.json(
+        *("tune", str(DIGITS), "--device", "lab", "--toolchain", "local", "-o", "records")
+    )
+    assert again["records"] == []

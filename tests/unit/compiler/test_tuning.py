@@ -69,6 +69,9 @@ def test_kernels_come_heaviest_first_with_the_usual_tile_first(tmp_path: Path) -
     with facts.targets[0]:
         ordered = tuning.tunables(mod, unit)
         assert [k.weight for k in ordered] == sorted((k.weight for k in ordered), reverse=True)
+        assert {name for kernel in ordered for name in kernel.names} <= {
+            variable.name_hint for variable in mod.functions
+        }
         for kernel in ordered:
             tiles = tuning.candidates(kernel.function, unit)
             assert 1 < len(tiles) <= tuning.SHORT_LIST

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from builder.model.tuning import TuningRecord
-from builder.planning import plan, plan_tuning, tunable_here
-from builder.steps import Prepare, Tune
+from builder.model.tuning import TunedTile, TuningRecord
+from builder.planning import best_set, plan, plan_shortlist, plan_trial, plan_tuning, tunable_here
+from builder.steps import Prepare, Shortlist, Tune
 from tests.nouns import LOCAL, a_machine, a_pc, a_record, a_request, a_source, a_target
 
 
@@ -56,3 +56,22 @@ def test_code_is_measured_where_it_runs() -> None:
     assert tunable_here(a_pc(), a_machine())
     assert not tunable_here(a_pc(("avx512f",)), a_machine())
     assert not tunable_here(a_target(), a_machine())
+
+
+def test_a_board_runs_the_best_kernels_that_it_can() -> None:
+    assert best_set(a_pc(), {"avx2", "fma", "more"}).mcpu == "x86-64-v3"
+
+
+def test_a_shortlist_is_about_one_set_of_kernels() -> None:
+    prepared, listed = plan_shortlist(a_request(), a_source(), a_pc(), "x86-64-v3", lambda _: LOCAL)
+    assert isinstance(listed.step, Shortlist)
+    assert (listed.step.mcpu, dict(listed.needs)) == ("x86-64-v3", {"prepared": prepared.key})
+
+
+def test_a_trial_is_what_a_build_by_its_records_makes() -> None:
+    target, record = a_target(), a_record()
+    tile = TunedTile(kernel=record.kernel, cpu=record.cpu, tile=record.tile)
+    made = plan_trial(a_request(), a_source(), target, (tile,), lambda _: LOCAL)
+    built = plan(a_request(records=(record,)), [target], a_source(), lambda _: LOCAL)
+    assert [step.kind for step in made] == ["Prepare", "Compile", "BuildRuntime", "Assemble"]
+    assert made[-1] == built.goals[0].assemble
