@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder.bench.pinning import choose_cores
 from builder.bench.result import KernelTime
@@ -79,8 +80,9 @@ def _brought(
         yield [f"{lock.root}/releases/{release.name}" for release in releases]
     finally:
         # A board that is lost keeps them until the next deployment: it prunes them first.
+        # Who is told to stop does this all the same.
         with suppress(BoardwrightError):
-            _remove_all_but(before, board, lock)
+            _remove_all_but(before, replace(board, cancel=threading.Event()), lock)
 
 
 def _remove_all_but(before: Sequence[Release], board: Board, lock: BoardLock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from builder.boards.bundle import LocalBundle
 from builder.boards.draft import Order
 from builder.boards.lock import hold
 from builder.boards.trials import Tuned, measure_trials
-from builder.errors import DeviceLost, DeviceRefused, MeasurementInvalid
+from builder.errors import DeviceLost, DeviceRefused, Interrupted, MeasurementInvalid
 from builder.model.tuning import Contest
 from tests.bundles import NEEDS, make_bundle
 from tests.contract.boards import Bench
@@ -43,7 +43,9 @@ def telling(folder: Path, **times_us: float) -> LocalBundle:
     )
 
 
-def measured(bench: Bench, bundles: Sequence[LocalBundle]) -> Tuned:
+def measured(
+    bench: Bench, bundles: Sequence[LocalBundle], tell: Callable[[str], None] = lambda _: None
+) -> Tuned:
     orders = [Order(bundle=b, needs=NEEDS, who="anna@lab", wait_s=0, keep=3) for b in bundles]
     with hold(bench.board, "anna@lab") as lock:
         return measure_trials(
@@ -54,7 +56,7 @@ def measured(bench: Bench, bundles: Sequence[LocalBundle]) -> Tuned:
             CPU,
             budget_s=1.0,
             emit=bench.events.append,
-            tell=lambda _: None,
+            tell=tell,
         )
 
 
@@ -100,6 +102,17 @@ def test_a_profile_without_the_kernels_is_refused(bench: Bench, tmp_path: Path) 
     with pytest.raises(MeasurementInvalid) as failure:
         measured(bench, [telling(tmp_path / "usual", c1=40.0, m=5.0)])
     assert failure.value.reason == "bad-report"
+    assert bench.releases() == []
+
+
+def test_who_stops_it_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        if "final" in line:
+            bench.board.cancel.set()
+
+    with pytest.raises(Interrupted):
+        measured(bench, three(tmp_path), stop)
+    bench.board.cancel.clear()
     assert bench.releases() == []
 
 

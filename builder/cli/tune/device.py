@@ -21,7 +21,7 @@ from builder.cli.tune.keeper import Keeper, choose_report
 from builder.cli.tune.request import Flags, settings_of
 from builder.deploy.layout import Holder
 from builder.deploy.preflight import Needs, refuse_unfit
-from builder.errors import UsageError
+from builder.errors import Interrupted, UsageError
 from builder.model.deployed import BoardEvent, Reached
 from builder.model.device import Device
 from builder.model.source import Source
@@ -91,7 +91,10 @@ class _Tuning:
                 if self._flags.again or contest.kernel not in known
             ]
             if contests:
-                tuned = self._measure(contests, cpu_label(kernels))
+                try:
+                    tuned = self._measure(contests, cpu_label(kernels))
+                except Interrupted as stopped:
+                    raise keeper.stopped(stopped) from None
                 keeper.machine = tuned.cpu
                 keeper.take(tuned.findings)
         keeper.conclude(self._target.name, as_json=self._flags.as_json)
