@@ -142,16 +142,25 @@ def compare(
     """
     a, e = computed.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        same = (a == e) | (np.isnan(a) & np.isnan(e))
-        difference = np.where(same, 0.0, np.abs(a - e))
+        same = (computed == expected) | (np.isnan(a) & np.isnan(e))
+        difference = np.where(same, 0.0, _distance(computed, expected))
         difference = np.where(np.isnan(difference), np.inf, difference)
         scaled = np.where(same, 0.0, difference / np.maximum(np.abs(e), np.finfo(np.float64).tiny))
         right = same | (difference <= absolute + relative * np.abs(e))
-    if computed.dtype.kind in "iu":
-        right = np.asarray(computed == expected)  # float64 cannot tell large 64-bit integers apart
     return OutputError(
         name=spec.name,
         max_abs_error=float(difference.max(initial=0.0)),
         max_rel_error=float(scaled.max(initial=0.0)),
         ok=bool(right.all()),
     )
+
+
+def _distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return ``|one - other|``, of integers exactly: float64 cannot tell large ones apart."""
+    if one.dtype.kind not in "iu":
+        return np.asarray(np.abs(one.astype(np.float64) - other.astype(np.float64)))
+    # What is left of a difference in as many bits without a sign is the distance itself.
+    bits = np.dtype(f"u{one.dtype.itemsize}")
+    left, right = one.view(bits), other.view(bits)
+    distance: npt.NDArray[Any] = np.where(one > other, left - right, right - left)
+    return distance

@@ -52,6 +52,16 @@ def test_check_fails_on_other_numbers(bundle: Path) -> None:
     assert document["max_abs_error"] == 1
 
 
+@pytest.mark.parametrize(("slack", "status"), [("0", 1), ("1", 0)])
+def test_integers_may_be_as_far_off_as_the_tolerance_says(
+    bundle: Path, slack: str, status: int
+) -> None:
+    np.save(bundle / "check" / "expected" / "counts.npy", EXPECTED["counts"] + np.int32(1))
+    limits = bundle / "check" / "tolerance.txt"
+    limits.write_text(limits.read_text().replace("counts 1e-5 1e-5", f"counts {slack} 0"))
+    assert run(bundle, "--check", "--threads", "2").returncode == status
+
+
 def test_check_tells_nan_from_numbers(bundle: Path) -> None:
     x, expected = X.copy(), SUM.copy()
     x[0, 5] = expected[0, 5] = np.nan

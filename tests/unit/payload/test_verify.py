@@ -1,0 +1,42 @@
+"""The builder's own comparison: the rule of the runner, in numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builder.model.artifact import OutputError
+from builder.model.tensor import TensorSpec
+from builder.payload.verify import compare
+
+
+def compared(dtype: str, computed: list[Any], expected: list[Any], slack: float) -> OutputError:
+    spec = TensorSpec(name="y", file="y", dtype=dtype, shape=(len(expected),))
+    return compare(spec, np.asarray(computed, dtype), np.asarray(expected, dtype), slack, 0.0)
+
+
+@pytest.mark.parametrize("slack", [0.0, 1.0])
+def test_a_step_beside_the_expected_integer_is_right_within_the_slack(slack: float) -> None:
+    found = compared("uint8", [0, 254, 7], [1, 255, 7], slack)
+    assert found.ok is (slack > 0)
+    assert found.max_abs_error == 1
+
+
+def test_two_steps_are_more_than_one() -> None:
+    assert not compared("int8", [-128], [-126], 1.0).ok
+
+
+def test_integers_that_are_one_number_in_float64_are_told_apart() -> None:
+    large = 2**63 - 1
+    assert not compared("int64", [large - 1], [large], 0.0).ok
+    assert compared("int64", [large - 1], [large], 1.0).ok
+    far = compared("int64", [-large], [large], 1.0)
+    assert not far.ok and far.max_abs_error == pytest.approx(2.0**64)
+
+
+def test_nan_is_nan_and_no_number() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert compared("float32", [nan, inf, 1.0], [nan, inf, 1.0], 0.0).ok
+    assert compared("float32", [nan], [1.0], 5.0).max_abs_error == inf
