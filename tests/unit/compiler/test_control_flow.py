@@ -178,3 +178,13 @@ def test_given_bfloat16_is_read_from_its_bits(tmp_path: Path) -> None:
     prepare(source, seed=0, given=given, output=output, log=lambda _: None)
     expected = np.load(output / "check/expected/y.npy")
     np.testing.assert_array_equal(expected, x.astype(np.float32))
+
+
+def test_a_bfloat16_output_is_kept_as_its_bits(tmp_path: Path) -> None:
+    source, output = tmp_path / "m.onnx", tmp_path / "out"
+    text = "g (float[4] x) => (bfloat16[4] y) { y = Cast <to = 16> (x) }"
+    onnx.save(parser.parse_model(HEADER + text), source)
+    output.mkdir()
+    prepare(source, seed=0, output=output, log=lambda _: None)
+    x, expected = (np.load(output / f"check/{name}.npy") for name in ("inputs/x", "expected/y"))
+    np.testing.assert_array_equal(expected, x.astype(ml_dtypes.bfloat16).view(np.uint16))
