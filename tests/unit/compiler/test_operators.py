@@ -63,6 +63,11 @@ def recurrent(kind: str, gates: int, directions: int = 1, **attributes: Any) -> 
 
 
 LENGTHS = np.asarray([4, 7], np.int32)
+BOXES = {
+    "r": np.asarray([[1, 2, 9, 13], [0, 0, 17, 15], [-4, 3, 5, 30], [6, 6, 5, 5]], np.float32),
+    "b": np.asarray([0, 1, 1, 0]),
+}
+CELLS: dict[str, Any] = {"output_height": 3, "output_width": 2, "spatial_scale": 0.5}
 MODELS = {
     "running sum": one_node("CumSum", x=[3, 5], weights={"a": np.asarray(1)}, reverse=1),
     "running sum before": one_node("CumSum", x=[3, 5], weights={"a": np.asarray(0)}, exclusive=1),
@@ -101,6 +106,16 @@ MODELS = {
         group=2,
         offset_group=2,
         opset=19,
+    ),
+    "regions": one_node("RoiAlign", x=[2, 3, 8, 9], weights=BOXES, **CELLS),
+    "regions from whole pixels, largest parts": one_node(
+        "RoiAlign",
+        x=[2, 3, 8, 9],
+        weights=BOXES,
+        **CELLS,
+        mode="max",
+        sampling_ratio=2,
+        coordinate_transformation_mode="output_half_pixel",
     ),
     "reversed rows": one_node(
         "ReverseSequence",

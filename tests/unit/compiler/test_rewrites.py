@@ -171,6 +171,40 @@ EXAMPLES = {
         outputs=(TensorProto.UINT8,),
         attributes={"strides": [2, 2]},
     ),
+    "quantised by blocks": Example(
+        operator="QuantizeLinear",
+        inputs={"x": floats(4, 7) * 10},
+        weights={
+            "s": np.abs(floats(4, 3)) + F(0.1),
+            "z": whole("uint8", 4, 3),
+        },
+        outputs=(TensorProto.UINT8,),
+        attributes={"axis": 1, "block_size": 3},
+        opset=21,
+    ),
+    "back from blocks": Example(
+        operator="DequantizeLinear",
+        inputs={"x": whole("int8", 7, 4), "s": floats(4, 4), "z": whole("int8", 4, 4)},
+        attributes={"axis": 0, "block_size": 2},
+        opset=21,
+    ),
+    "constants in blocks": Example(
+        operator="DequantizeLinear",
+        inputs={},
+        weights={"x": whole("int8", 7, 4), "s": floats(4, 4), "z": whole("int8", 4, 4)},
+        attributes={"axis": 0, "block_size": 2},
+        opset=21,
+    ),
+    "one hot of indices from both ends, and of none": Example(
+        operator="OneHot",
+        inputs={
+            "x": np.asarray([[1, -2, 0], [4, 7, -9]], LONG),
+            "v": np.asarray([-1, 3], F),
+        },
+        weights={"d": np.asarray([5], LONG)},
+        order=("x", "d", "v"),
+        attributes={"axis": 1},
+    ),
     "transposed convolution of a stated size": Example(
         operator="ConvTranspose",
         inputs={"x": floats(1, 2, 3, 3)},

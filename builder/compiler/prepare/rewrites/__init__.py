@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from builder.compiler.prepare.rewrites import (
     arithmetic,
+    choosing,
     constants,
     features,
     grids,
@@ -21,6 +22,7 @@ from builder.compiler.prepare.skeleton import Skeleton
 
 TABLE: Mapping[str, Rewrite] = {
     **arithmetic.TABLE,
+    **choosing.TABLE,
     **constants.TABLE,
     **features.TABLE,
     **grids.TABLE,

@@ -124,21 +124,63 @@ def _scale(site: Site, position: int, shape: Shape) -> str:
 
 
 def dequantize(site: Site) -> bool:
-    """DequantizeLinear of constants: a constant."""
+    """DequantizeLinear of constants: a constant. By blocks: a product."""
     values, scale, zero = site.value(0), site.value(1), site.value(2)
-    if values is None or scale is None or (site.has(2) and zero is None):
+    if values is not None and scale is not None and site.is_known(2):
+        whole = values.astype(np.int64)
+        if zero is not None:
+            whole = whole - _spread(site, zero.astype(np.int64), values.shape)
+        site.set_output(
+            0, np.asarray(whole.astype(scale.dtype) * _spread(site, scale, whole.shape))
+        )
+        return True
+    if not site.attribute("block_size", 0):
         return False
-    if site.attribute("block_size", 0):
-        return False
-    shape = [1] * values.ndim
-    if scale.ndim == 1 and scale.size > 1:
-        shape[site.attribute("axis", 1) % values.ndim] = -1
-    whole = values.astype(np.int64)
-    if zero is not None:
-        whole = whole - zero.astype(np.int64).reshape(shape if zero.size > 1 else ())
-    factor = scale.reshape(shape if scale.size > 1 else ())
-    site.set_output(0, np.asarray(whole.astype(scale.dtype) * factor))
+    exact = site.cast(site.node.input[0], site.dtype(1))
+    if site.has(2):
+        exact = site.emit("Sub", exact, site.cast(_by_element(site, 2), site.dtype(1)))
+    site.emit("Mul", exact, _by_element(site, 1), to=site.node.output[0])
     return True
+
+
+def quantize(site: Site) -> bool:
+    """QuantizeLinear by blocks: divided, rounded to even and saturated."""
+    if not site.attribute("block_size", 0):
+        return False
+    dtype, wide = site.output_dtype(0), site.dtype(0)
+    steps = site.emit("Round", site.emit("Div", site.node.input[0], _by_element(site, 1)))
+    if site.has(2):
+        steps = site.emit("Add", steps, site.cast(_by_element(site, 2), wide))
+    limits = (np.asarray(limit, wide) for limit in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    site.cast(site.emit("Clip", steps, *limits), dtype, to=site.node.output[0])
+    return True
+
+
+def _spread(site: Site, parameter: Array, extents: Shape) -> Array:
+    """Return a constant scale or zero point in a shape that broadcasts against the values."""
+    blocks, axis = site.attribute("block_size", 0), _axis(site)
+    if blocks:
+        return np.repeat(parameter, blocks, axis).take(range(extents[axis]), axis)
+    if parameter.size == 1:
+        return parameter.reshape(())
+    return parameter.reshape([-1 if place == axis else 1 for place in range(len(extents))])
+
+
+def _by_element(site: Site, position: int) -> str:
+    """Return a scale or zero point of blocks with one number for each element."""
+    extents, known = site.shape(0), site.value(position)
+    assert extents is not None
+    if known is not None:
+        return site.constant(_spread(site, known, extents))
+    blocks, axis = site.attribute("block_size", 0), _axis(site)
+    by_block = np.arange(extents[axis]) // blocks
+    return site.emit("Gather", site.node.input[position], by_block, axis=axis)
+
+
+def _axis(site: Site) -> int:
+    extents = site.shape(0)
+    assert extents is not None
+    return int(site.attribute("axis", 1)) % max(len(extents), 1)
 
 
 TABLE: Mapping[str, Rewrite] = {
@@ -147,4 +189,5 @@ TABLE: Mapping[str, Rewrite] = {
     "MatMulInteger": matmul_integer,
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
+    "QuantizeLinear": quantize,
 }
