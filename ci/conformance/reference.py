@@ -10,7 +10,9 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
+from builder.compiler.prepare.check_data import array_of
 from ci.conformance.cases import Case
+from ci.conformance.opsets import session
 
 _PACKED = ("int2", "int4", "uint2", "uint4", "float4")
 
@@ -20,19 +22,17 @@ DATA_DEPENDENT = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringS
 
 def excluded(case: Case) -> str | None:
     """Return why ``case`` does not count, or None where it does."""
-    if any(not _is_numeric(value) for value in (*case.inputs.values(), *case.outputs.values())):
+    if not _is_of_tensors(case):
         return "strings, sequences or optional values"
-    if any(_is_packed(value) for value in case.inputs.values()):
-        return "ONNX Runtime cannot be handed values of 2 or 4 bits from Python"
+    if any(_is_packed(value) for value in (*case.inputs.values(), *case.outputs.values())):
+        return "ONNX Runtime cannot exchange values of 2 or 4 bits with Python"
     if len(case.outputs) != len(case.model.graph.output):
         return "the test gives no values for some outputs"
     try:
-        session = onnxruntime.InferenceSession(
-            case.model.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
-        )
+        loaded = session(case.model)
         feed = {name: ort_value(value) for name, value in case.inputs.items()}
-        names = [output.name for output in session.get_outputs()]
-        found = [_array(value) for value in session.run_with_ort_values(names, feed)]
+        names = [output.name for output in loaded.get_outputs()]
+        found = [array_of(value) for value in loaded.run_with_ort_values(names, feed)]
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
         return "ONNX Runtime does not run it: " + " ".join(str(error).split())[:160]
     for expected, actual in zip(case.outputs.values(), found, strict=True):
@@ -69,15 +69,18 @@ def ort_value(array: Any) -> Any:
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, element)
 
 
-def _array(value: Any) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = value.numpy()
-    return array
-
-
 def _retyped(array: npt.NDArray[Any], expected: np.dtype[Any]) -> npt.NDArray[Any]:
     """Return the bits that stand for a small float as what they are."""
     bits = array.dtype.itemsize == expected.itemsize and expected.isbuiltin != 1
     return array.view(expected) if bits else array
+
+
+def _is_of_tensors(case: Case) -> bool:
+    """Say whether all that goes in and comes out is a tensor of numbers, by type and by value."""
+    graph = case.model.graph
+    kinds = (value.type for value in (*graph.input, *graph.output))
+    values = (*case.inputs.values(), *case.outputs.values())
+    return all(kind.HasField("tensor_type") for kind in kinds) and all(map(_is_numeric, values))
 
 
 def _is_numeric(value: Any) -> bool:
@@ -86,10 +89,3 @@ def _is_numeric(value: Any) -> bool:
 
 def _is_packed(value: Any) -> bool:
     return any(np.asarray(value).dtype.name.startswith(name) for name in _PACKED)
-
-
-def _options() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    return options

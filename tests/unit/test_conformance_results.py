@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from ci.conformance import page, results
 from ci.conformance.cases import Case
 from ci.conformance.farm import Job, perform
+from ci.conformance.opsets import implemented, is_taken
 from ci.conformance.reference import agrees
 from ci.conformance.results import Result
 
@@ -56,6 +59,27 @@ def test_types_and_shapes_must_agree_before_numbers_do() -> None:
     assert not agrees(_case(1e-3), one, one.astype(np.float64))
     assert not agrees(_case(1e-3), one, np.ones(3, np.float32))
     assert not agrees(_case(1e-3), np.arange(2), np.arange(2) + 1)
+
+
+def test_a_case_newer_than_onnx_runtime_is_asked_of_it_as_an_older_one() -> None:
+    newest = onnx.defs.onnx_opset_version()
+    asked = implemented(replace(_case(0.0), model=_model("Relu", newest))).model
+    assert is_taken(asked) and 14 <= asked.opset_import[0].version <= newest
+    old = _model("Relu", 14)
+    assert implemented(replace(_case(0.0), model=old)).model is old
+    foreign = _model("Relu", newest, domain="of.nobody")
+    assert implemented(replace(_case(0.0), model=foreign)).model is foreign
+
+
+def _model(operator: str, opset: int, domain: str = "") -> onnx.ModelProto:
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in ("x", "y")
+    )
+    node = onnx.helper.make_node(operator, ["x"], ["y"], domain=domain)
+    opsets = [onnx.helper.make_opsetid(domain, opset)]
+    graph = onnx.helper.make_graph([node], "g", [x], [y])
+    ir_version = onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True)
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
 
 
 def test_a_crash_and_a_hang_cost_their_own_job_only(tmp_path: Path) -> None:
