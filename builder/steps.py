@@ -23,7 +23,8 @@ class Prepare:
 
     Artifact: ``model.onnx`` and ``weights.data`` (initialisers as 64-byte aligned external data),
     ``signature.json`` (``model.tensor.Signature``), ``check/inputs/*.npy``,
-    ``check/expected/*.npy`` (what ONNX Runtime computes on one thread), ``check/tolerance.txt``.
+    ``check/expected/*.npy`` (what ONNX Runtime computes on one thread), ``check/tolerance.txt``;
+    ``cautions.json`` (a list of ``model.artifact.Caution``).
     """
 
     toolchain: Toolchain

@@ -37,6 +37,15 @@ class OutputError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """Why it says little that one output agrees with ONNX Runtime's."""
+
+    reason: Literal["not-finite", "reference-unstable"]
+    output: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """Whether the bundle computes what ONNX Runtime does; ``ok`` None: nothing could run it."""
 
@@ -44,3 +53,4 @@ class Verification:
     where: Literal["native", "qemu", "none"]
     max_abs_error: float | None
     outputs: tuple[OutputError, ...]
+    cautions: tuple[Caution, ...] = ()

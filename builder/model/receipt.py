@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builder.model.artifact import OutputError, Sizes, Verification
+from builder.model.artifact import Caution, OutputError, Sizes, Verification
 
 NOT_VERIFIED = Verification(ok=None, where="none", max_abs_error=None, outputs=())
 
@@ -86,6 +87,8 @@ def verification_from_json(data: Mapping[str, Any]) -> Verification:
         where=data["where"],
         max_abs_error=data["max_abs_error"],
         outputs=tuple(_output_from_json(output) for output in data["outputs"]),
+        # Receipts of older builds tell of none.
+        cautions=tuple(Caution(**caution) for caution in data.get("cautions", ())),
     )
 
 
@@ -121,6 +124,7 @@ def _verification_to_json(verification: Verification) -> dict[str, Any]:
             }
             for output in verification.outputs
         ],
+        "cautions": [dataclasses.asdict(caution) for caution in verification.cautions],
     }
 
 

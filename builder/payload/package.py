@@ -90,6 +90,7 @@ def worst_of(found: Sequence[Verification], step: Package) -> Verification:
         where=step.where,
         max_abs_error=max((output.max_abs_error for output in outputs), default=0.0),
         outputs=outputs,
+        cautions=found[0].cautions,  # of the one model's reference
     )
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from builder.compiler.signature import read_signature
 from builder.errors import BuildFailed, IntegrityError, UsageError
-from builder.model.artifact import OutputError, Verification
+from builder.model.artifact import Caution, OutputError, Verification
 from builder.model.tensor import TensorSpec
 from builder.payload.tools import find_program, run_program
 from builder.ports import Log
@@ -56,6 +56,7 @@ def verify(step: Verify, *, prepared: Path, assembled: Path, output: Path, log: 
         where=step.where,
         max_abs_error=max((entry.max_abs_error for entry in outputs), default=0.0),
         outputs=outputs,
+        cautions=_cautions(prepared / "cautions.json"),
     )
     if not verdict:
         _find_the_node(step, bundle, prepared, output, log)
@@ -122,6 +123,10 @@ def _run_check(argv: Sequence[str], computed: Path, log: Log) -> bool:
 def _tolerances(path: Path) -> dict[str, tuple[float, float]]:
     rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
     return {stem: (float(absolute), float(relative)) for stem, absolute, relative in rows}
+
+
+def _cautions(path: Path) -> tuple[Caution, ...]:
+    return tuple(Caution(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _load(path: Path, spec: TensorSpec) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ from builder.model.event import (
     StepRef,
 )
 from builder.report.progress import describe
-from builder.report.summary import COLUMNS, aligned, row
+from builder.report.summary import COLUMNS, aligned, cautions, row
 from builder.report.wording import safe
 
 
@@ -67,7 +67,8 @@ class PlainReport:
             case Lost():
                 return [f"{event.receipt.target}: failed"]
             case Finished():
-                return aligned([COLUMNS, *(row(receipt) for receipt in event.receipts)])
+                table = aligned([COLUMNS, *(row(receipt) for receipt in event.receipts)])
+                return [*table, *cautions(event.receipts)]
         assert_never(event)
 
 

@@ -25,6 +25,16 @@ def row(receipt: Receipt) -> tuple[str, ...]:
     )
 
 
+def cautions(receipts: Sequence[Receipt]) -> list[str]:
+    """Return what to think of before trusting the numbers, a line each; boards share a model."""
+    lines = (
+        f"caution: output {caution.output!r}: {caution.why}"
+        for receipt in receipts
+        for caution in receipt.verify.cautions
+    )
+    return list(dict.fromkeys(lines))
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines whose columns line up, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

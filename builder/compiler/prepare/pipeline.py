@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from builder.compiler.plan import DATA_TYPES
 from builder.compiler.prepare import check_data, simplify, skeleton
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
+from builder.compiler.prepare.cautions import cautions
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
@@ -104,6 +107,7 @@ def prepare(
                 reference, feed, signature.outputs, as_written=True
             )
     _write_check(output / "check", signature, inputs, expected, again)
+    _write_cautions(output / "cautions.json", expected, again)
 
 
 @contextmanager
@@ -186,6 +190,15 @@ def _write_check(
         limit = tolerance(expected[spec.name], again[spec.name])
         lines.append(f"{spec.file} {limit.absolute:.9g} {limit.relative:.9g}\n")
     (folder / "tolerance.txt").write_text("".join(lines))
+
+
+def _write_cautions(path: Path, expected: check_data.Arrays, again: check_data.Arrays) -> None:
+    found = [
+        dataclasses.asdict(caution)
+        for name, array in expected.items()
+        for caution in cautions(name, array, again[name])
+    ]
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _storable(array: Any) -> Any:

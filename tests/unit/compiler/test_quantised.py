@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from builder.compiler.prepare.cautions import cautions
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.prepare.tolerance import tolerance
 
@@ -74,6 +75,25 @@ def test_what_the_reference_itself_leaves_open_is_tolerated_twice() -> None:
     one, other = np.asarray([10, 20, 30], np.uint8), np.asarray([10, 21, 30], np.uint8)
     assert tolerance(one).absolute == tolerance(one, one).absolute == 0
     assert tolerance(one, other).absolute == 2
-    floats = np.asarray([1.0, np.nan, np.inf], F)
+    floats = np.asarray([-10.0, 30.0, np.nan, np.inf], F)
     assert tolerance(floats, floats) == tolerance(floats)
     assert tolerance(floats, floats + F(0.5)).absolute == 1.0
+
+
+def test_a_reference_that_is_not_sure_of_anything_widens_no_tolerance_without_end() -> None:
+    steps, floats = np.arange(200, dtype=np.uint8), np.linspace(-10, 30, 5, dtype=F)
+    assert tolerance(steps, steps[::-1]).absolute == pytest.approx(0.05 * 199)
+    assert tolerance(steps[:3], steps[3:6]).absolute == 4
+    assert tolerance(steps > 3, steps < 3).absolute < 1
+    assert tolerance(floats, floats[::-1]).absolute == pytest.approx(2.0)
+    (said,) = cautions("y", floats, floats[::-1])
+    assert (said.reason, said.output) == ("reference-unstable", "y")
+    assert not list(cautions("y", steps, steps))
+
+
+def test_a_reference_without_numbers_is_said_to_prove_little() -> None:
+    scores = np.asarray([1.0, 2.0, np.nan, -np.inf], F)
+    (said,) = cautions("y", scores, scores)
+    assert said.reason == "not-finite" and "50%" in said.why and "--inputs" in said.why
+    masked = np.where(np.arange(40) == 7, -np.inf, 1.0)
+    assert not list(cautions("y", masked, masked))

@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from builder.model.artifact import Caution, Verification
+from builder.model.event import Finished
+from builder.model.receipt import Receipt
 from builder.report.json_report import JsonReport, write_json
 from builder.report.plain import PlainReport
 from builder.report.progress import Progress
@@ -75,6 +78,20 @@ def test_rows_of_the_summary() -> None:
         "nano", "612 KiB", "684 KiB", "1.0e-06", "qemu", "4.2", "miss",
     )  # fmt: skip
     assert row(a_lost_receipt()) == ("pi", "-", "-", "-", "failed", "4.2", "miss")
+
+
+def test_cautions_are_said_once_for_all_boards_and_go_into_the_receipt() -> None:
+    caution = Caution(reason="not-finite", output=f"y{HOSTILE}", why="half of it is not")
+    verify = Verification(ok=True, where="qemu", max_abs_error=0.0, outputs=(), cautions=(caution,))
+    receipts = (a_receipt("nano", verify=verify), a_receipt("pi", verify=verify))
+    assert Receipt.from_json(receipts[0].to_json()) == receipts[0]
+    stream, screen = io.StringIO(), io.StringIO()
+    finished = Finished(model="mnist", receipts=receipts, seconds=1.0)
+    PlainReport(stream)(finished)
+    TerminalReport(screen, FakeClock())(finished)
+    for said in (stream.getvalue(), screen.getvalue()):
+        assert said.count("half of it is not") == 1
+        assert "\x1b]0;" not in said
 
 
 def test_columns_line_up() -> None:
