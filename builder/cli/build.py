@@ -15,7 +15,9 @@ from builder.cli.environment import Environment, read_environment
 from builder.cli.failure import say
 from builder.cli.options import (
     binding_options,
+    inputs_option,
     json_option,
+    seed_option,
     target_folders_option,
     target_option,
     toolchain_option,
@@ -44,11 +46,9 @@ from builder.report.plan_view import plan_lines, plan_to_json
     default="auto",
     help="Compare with ONNX Runtime where the code can run; require fails where it cannot.",
 )
-@click.option(
-    "--inputs", metavar="FILE.npz", type=click.Path(path_type=Path), help="Inputs to check with."
-)
+@inputs_option
 @click.option("--no-cache", is_flag=True, help="Make every step anew.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of random inputs [0].")
+@seed_option
 @click.option("--name", help="What the bundle is called [the project's, or the model file's].")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the tools say.")
 def command(**options: Any) -> int:

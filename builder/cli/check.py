@@ -17,7 +17,9 @@ from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import parsed_values, read_matrix
 from builder.cli.options import (
     binding_options,
+    inputs_option,
     json_option,
+    seed_option,
     target_folders_option,
     target_option,
     toolchain_option,
@@ -45,6 +47,8 @@ class Flags:
     shapes: tuple[str, ...]
     dims: tuple[str, ...]
     freezes: tuple[str, ...]
+    inputs: Path | None
+    seed: int
     toolchain: Choice
     target_folders: tuple[Path, ...]
     as_json: bool
@@ -55,6 +59,8 @@ class Flags:
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @target_option
 @binding_options
+@inputs_option
+@seed_option
 @toolchain_option
 @target_folders_option
 @json_option
@@ -87,7 +93,11 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
     file = find_project(cwd)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
-        model=flags.model, patterns=flags.targets, binding=binding, frozen_file=frozen_file
+        model=flags.model,
+        patterns=flags.targets,
+        binding=binding,
+        frozen_file=frozen_file,
+        inputs=flags.inputs,
     )
     project = read_project(file, parsed) if file else None
     root = file.parent if file else cwd
@@ -97,7 +107,7 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
 def _inspect(
     flags: Flags, settings: Settings, targets: tuple[Target, ...], environment: Environment
 ) -> Inspection:
-    desk = Desk.of(flags.toolchain, targets, environment)
+    desk = Desk.of(flags.toolchain, targets, environment, seed=flags.seed)
     artifact = desk.make(settings, plan_inspection, verbose=flags.verbose)
     text = (artifact / "inspection.json").read_text(encoding="utf-8")
     return Inspection.from_json(json.loads(text))

@@ -51,6 +51,14 @@ def binding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return shape_option(dim_option(freeze_option(command)))
 
 
+inputs_option = click.option(
+    "--inputs", metavar="FILE.npz", type=click.Path(path_type=Path), help="Inputs to check with."
+)
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of random inputs [0]."
+)
+
 toolchain_option = click.option(
     "--toolchain",
     type=click.Choice(["auto", "docker", "local"]),

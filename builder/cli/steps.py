@@ -33,18 +33,30 @@ Planner = Callable[[BuildRequest, Source, ToolchainOf], tuple[PlannedStep, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where steps about a model run: the toolchain, the cache, what is known of files."""
+    """Where steps about a model run: the toolchain, the cache, what is known of files.
+
+    ``seed`` is of the random inputs that a model is prepared with.
+    """
 
     toolchains: Toolchains
     environment: Environment
     memo: DigestMemo
+    seed: int
 
     @classmethod
-    def of(cls, choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Desk:
+    def of(
+        cls,
+        choice: Choice,
+        targets: tuple[Target, ...],
+        environment: Environment,
+        *,
+        seed: int = 0,
+    ) -> Desk:
         return cls(
             toolchains=choose(choice, targets, environment),
             environment=environment,
             memo=DigestMemo(environment.cache_root / "memo"),
+            seed=seed,
         )
 
     def make(self, settings: Settings, planner: Planner, *, verbose: bool) -> Path:
@@ -93,7 +105,7 @@ class Desk:
             binding=settings.binding,
             frozen_inputs=self._npz(settings.frozen_file),
             check_inputs=self._npz(settings.inputs),
-            seed=0,
+            seed=self.seed,
             verify="off",
             machine=survey_machine([], search_path=self.environment.search_path),
             payload=this_payload(),

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper
 
@@ -63,6 +65,18 @@ def test_a_bad_model_is_told_by_node(capsys: Printed, tmp_path: Path) -> None:
     assert said["nodes"][0]["operator"] == "NonZero"
     assert app.run(["check", str(model), "--toolchain", "local", "--dim", "batch=3"]) == 3
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_inputs_are_given_where_seeded_ones_do_not_suit(capsys: Printed, tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+        g (int64[8] i, float[3] x) => (float[8] y) <int64 two = {2}>
+        { j = Add (i, two) y = Gather (x, j) }"""
+    model, inputs = tmp_path / "m.onnx", tmp_path / "inputs.npz"
+    onnx.save(onnx.parser.parse_model(text), model)
+    code, said = check(capsys, str(model))
+    assert (code, said["error"]["reason"]) == (3, "reference-failed")
+    np.savez(inputs, i=np.full(8, -1), x=np.ones(3, np.float32))
+    assert check(capsys, str(model), "--inputs", str(inputs))[0] == 0
 
 
 def test_an_open_dimension_is_a_refusal_with_its_remedy(capsys: Printed, tmp_path: Path) -> None:

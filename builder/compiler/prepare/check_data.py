@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +19,6 @@ from builder.errors import IntegrityError, ModelRefused, UsageError
 from builder.model.tensor import TensorSpec
 
 Arrays = dict[str, npt.NDArray[Any]]
-
-TOKEN_LIMIT = 8
-"""Seeded integers stay below this unless the graph shows a table they index."""
-
-
-def seeded_inputs(specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: int) -> Arrays:
-    """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits."""
-    generator = np.random.default_rng(seed)
-    return {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
-
-
-def _random(
-    generator: np.random.Generator, spec: TensorSpec, limit: int | None
-) -> npt.NDArray[Any]:
-    dtype = np.dtype(spec.dtype)
-    if spec.dtype == "bool":
-        return generator.integers(0, 2, spec.shape).astype(np.bool_)
-    if dtype.kind in "iu":
-        return generator.integers(0, limit or TOKEN_LIMIT, spec.shape).astype(dtype)
-    return (generator.random(spec.shape, dtype=np.float32) * 2 - 1).astype(dtype)
-
-
-def index_limits(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Return, for inputs that index tables through Gather, the rows of the smallest table."""
-    source = {value.name: value.name for value in graph.input}
-    limits: dict[str, int] = {}
-    for node in graph.node:
-        if node.op_type in ("Cast", "Reshape", "Unsqueeze", "Identity") and node.input[0] in source:
-            source[node.output[0]] = source[node.input[0]]
-        if node.op_type == "Gather" and node.input[1] in source and node.input[0] in shapes:
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-            rows = shapes[node.input[0]][axis]
-            name = source[node.input[1]]
-            limits[name] = min(rows, limits.get(name, rows))
-    return limits
 
 
 def read_npz(path: Path) -> Arrays:
@@ -127,6 +92,7 @@ def reference_outputs(
             "ONNX Runtime does not run this model, so nothing could verify it",
             reason="reference-failed",
             why=" ".join(str(error).split())[:300],
+            remedy="if seeded inputs do not suit the model, give real ones: --inputs FILE.npz",
         ) from None
     outputs = dict(zip(names, values, strict=True))
     for spec in specs:

@@ -27,6 +27,8 @@ from builder.compiler.prepare.half import widen_halves
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
+from builder.compiler.prepare.rewriting import Graph
+from builder.compiler.prepare.seeding import integer_limits, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
@@ -87,8 +89,8 @@ def prepare(
             _apply(step, graph)
             log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
         signature = _signature(graph)
+        limits = integer_limits(Graph.of(graph))
         skeleton.write(graph, output / "model.onnx")
-    limits = check_data.index_limits(graph.model.graph, _shapes(graph))
     needed = run_bytes(graph)
     del graph  # ONNX Runtime is about to hold the weights once more
     allow_run(needed)
@@ -96,7 +98,7 @@ def prepare(
     if given is not None:
         inputs = check_data.given_inputs(given, signature.inputs)
     else:
-        inputs = check_data.seeded_inputs(signature.inputs, limits, seed)
+        inputs = seeded_inputs(signature.inputs, limits, seed)
     with _beside_its_weights(as_given, output) as reference:
         feed = inputs | constants
         expected = check_data.reference_outputs(reference, feed, signature.outputs)
@@ -164,11 +166,6 @@ def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:
         reason="unsupported-type",
         remedy=f"inputs and outputs may be: {', '.join(DATA_TYPES)}",
     )
-
-
-def _shapes(graph: Skeleton) -> dict[str, tuple[int, ...]]:
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.model.graph.initializer}
-    return shapes | {name: span.shape for name, span in graph.spans.items()}
 
 
 def _write_check(

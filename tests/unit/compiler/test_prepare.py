@@ -112,20 +112,6 @@ def test_seeded_inputs_are_the_same_again_and_differ_by_seed(tmp_path: Path) -> 
     assert made[0] == made[1] != made[2]
 
 
-def test_integer_inputs_stay_inside_the_table_they_index(tmp_path: Path) -> None:
-    table = np.zeros((3, 2), np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Gather", ["table", "ids"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [50])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [50, 2])],
-        [onnx.numpy_helper.from_array(table, "table")],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    ids = np.load(prepared(tmp_path, made) / "check/inputs/ids.npy")
-    assert ids.max() == 2 and ids.min() == 0
-
-
 def dynamic() -> onnx.ModelProto:
     return model(
         [helper.make_node("Add", ["x", "y"], ["z"])],
