@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from builder.compiler.node_names import Placed, nodes
+from builder.compiler.plan import DATA_TYPES
 from builder.errors import ModelRefused
 
 STANDARD_DOMAINS = ("", "ai.onnx")
@@ -137,8 +138,9 @@ class Surveyor:
             held = kind.WhichOneof("value")
             if held not in ("tensor_type", None):
                 return "unsupported-type", f"{name!r} is a {str(held).removesuffix('_type')}"
-            if kind.tensor_type.elem_type == onnx.TensorProto.STRING:
-                return "unsupported-type", f"{name!r} holds strings"
+            element = kind.tensor_type.elem_type
+            if element and dtype_name(element) not in DATA_TYPES:
+                return "unsupported-type", f"{name!r} holds {dtype_name(element)} elements"
         return None
 
     def _shape(self, placed: Placed) -> tuple[str, str] | None:
@@ -171,6 +173,12 @@ def element_name(element: int) -> str:
     """Return ONNX's name of an element type in lower case; ``type N`` for one that is none."""
     known = onnx.TensorProto.DataType
     return known.Name(element).lower() if element in known.values() else f"type {element}"
+
+
+def dtype_name(element: int) -> str:
+    """Return the name of an element type, numpy's where it has one for the same."""
+    name = element_name(element)
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 def is_static(kind: onnx.TypeProto) -> bool:

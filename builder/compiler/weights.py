@@ -8,6 +8,8 @@ twice.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +24,16 @@ from builder.compiler.plan import ALIGNMENT
 
 _CHUNK_BYTES = 1 << 22
 
+Bytes = npt.NDArray[np.uint8]
+
+
+_PACKED_BITS = {"int2": 2, "uint2": 2, "int4": 4, "uint4": 4, "float4_e2m1fn": 4}
+"""Types of which ONNX puts several elements into a byte, the first one lowest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Where one tensor lies in a file of weights."""
+    """Where one tensor lies in a file of weights; elements of a few bits are packed there."""
 
     offset: int
     size_bytes: int
@@ -56,7 +64,7 @@ class WeightsWriter:
 
     def add(self, array: npt.NDArray[Any]) -> Span:
         """Write ``array`` (any shape) unless its bytes are there already; return its span."""
-        payload = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        payload = _packed(np.ascontiguousarray(array).reshape(-1)).data
         content = hashlib.sha256(payload).digest()
         offset = self._known.get(content)
         if offset is None:
@@ -91,5 +99,35 @@ def read_span(path: Path, span: Span) -> npt.NDArray[Any]:
     """Map one tensor of a weights file, without reading it. Writes to it stay private."""
     if span.size_bytes == 0:
         return np.empty(span.shape, dtype=span.dtype)
-    raw = np.memmap(path, dtype=np.uint8, mode="c", offset=span.offset, shape=(span.size_bytes,))
+    raw: Bytes = np.memmap(
+        path, dtype=np.uint8, mode="c", offset=span.offset, shape=(span.size_bytes,)
+    )
+    if span.dtype in _PACKED_BITS:
+        raw = _unpacked(raw, _PACKED_BITS[span.dtype])[: math.prod(span.shape)]
     return raw.view(np.dtype(span.dtype)).reshape(span.shape)
+
+
+def stored_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
+    """Return what a tensor takes in a file of weights, as in ONNX's own external data."""
+    bits = _PACKED_BITS.get(dtype.name, 8 * dtype.itemsize)
+    return -(-math.prod(shape) * bits // 8)
+
+
+def _packed(array: npt.NDArray[Any]) -> Bytes:
+    """Return a flat array's bytes as they are stored."""
+    raw: Bytes = array.view(np.uint8)
+    if array.dtype.name not in _PACKED_BITS:
+        return raw
+    bits = _PACKED_BITS[array.dtype.name]
+    whole = np.pad(raw & np.uint8((1 << bits) - 1), (0, -raw.size % (8 // bits)))
+    packed: Bytes = np.bitwise_or.reduce(whole.reshape(-1, 8 // bits) << _shifts(bits), axis=1)
+    return packed
+
+
+def _unpacked(raw: Bytes, bits: int) -> Bytes:
+    """Return the elements of packed bytes, each in the lowest bits of a byte of its own."""
+    return ((raw[:, None] >> _shifts(bits)) & np.uint8((1 << bits) - 1)).reshape(-1)
+
+
+def _shifts(bits: int) -> Bytes:
+    return np.fromiter(range(0, 8, bits), np.uint8)

@@ -33,7 +33,7 @@ from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
 from builder.compiler.prepare.tolerance import tolerance
-from builder.compiler.refusals import element_name
+from builder.compiler.refusals import dtype_name
 from builder.compiler.signature import write_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import BoardwrightError, ModelRefused
@@ -151,9 +151,7 @@ def _signature(graph: Skeleton) -> Signature:
 def _spec(value: onnx.ValueInfoProto, taken: set[str]) -> TensorSpec:
     if not value.type.HasField("tensor_type"):
         raise _not_a_tensor(value, value.type.WhichOneof("value") or "nothing")
-    element = value.type.tensor_type.elem_type
-    name = element_name(element)
-    dtype = {"float": "float32", "double": "float64"}.get(name, name)
+    dtype = dtype_name(value.type.tensor_type.elem_type)
     if dtype not in DATA_TYPES:
         raise _not_a_tensor(value, f"{dtype} elements")
     shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)

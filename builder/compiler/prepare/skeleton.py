@@ -19,7 +19,7 @@ from onnx import TensorProto, numpy_helper
 
 from builder.compiler.node_names import subgraphs
 from builder.compiler.prepare.wellformed import require_wellformed
-from builder.compiler.weights import Span, WeightsWriter, read_span
+from builder.compiler.weights import Span, WeightsWriter, read_span, stored_bytes
 from builder.errors import ModelRefused
 
 LARGE_BYTES = 16 * 1024
@@ -123,7 +123,7 @@ def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         span = Span(
             offset=info.offset or 0,
-            size_bytes=int(np.prod(tensor.dims, dtype=np.int64)) * dtype.itemsize,
+            size_bytes=stored_bytes(tensor.dims, dtype),
             shape=tuple(tensor.dims),
             dtype=dtype.name,
         )

@@ -127,9 +127,9 @@ def dequantize(site: Site) -> bool:
     """DequantizeLinear of constants: a constant. By blocks: a product."""
     values, scale, zero = site.value(0), site.value(1), site.value(2)
     if values is not None and scale is not None and site.is_known(2):
-        whole = values.astype(np.int64)
+        whole = values.astype(np.float64)  # it holds 32 bits, and 8 and 4 of a float
         if zero is not None:
-            whole = whole - _spread(site, zero.astype(np.int64), values.shape)
+            whole = whole - _spread(site, zero.astype(np.float64), values.shape)
         site.set_output(
             0, np.asarray(whole.astype(scale.dtype) * _spread(site, scale, whole.shape))
         )
