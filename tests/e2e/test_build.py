@@ -157,13 +157,22 @@ def test_init_then_build_needs_no_other_argument(cache: Path, tmp_path: Path) ->
     assert receipt(tmp_path, "digits", "x86_64-linux")["status"] == "ok"
 
 
-@pytest.mark.parametrize("model", ["mnist", "ultraface-rfb-320", "yunet-n-320", "yunet-n-dynamic"])
+REAL: dict[str, tuple[str, ...]] = {
+    "mnist": (),
+    "silero-vad-16k": ("--dim", "batch=1", "--dim", "sequence=576", "--freeze", "sr=16000"),
+    "ultraface-rfb-320": (),
+    "yunet-n-320": (),
+    "yunet-n-dynamic": ("--shape", "input=1,3,160,192"),
+}
+"""Trained models, with the options that fix their inputs."""
+
+
+@pytest.mark.parametrize("model", REAL)
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models are not beside this checkout")
 @needs_qemu
 def test_real_models_verify_on_every_family(cache: Path, tmp_path: Path, model: str) -> None:
-    options = ("--shape", "input=1,3,160,192") if model == "yunet-n-dynamic" else ()
     path = SHARED / f"{model}.onnx"
-    for made in build(path, *FOUR, cache=cache, cwd=tmp_path, options=options):
+    for made in build(path, *FOUR, cache=cache, cwd=tmp_path, options=REAL[model]):
         assert made["verify"]["ok"] is True
         assert made["verify"]["max_abs_error"] < 1e-4
 
