@@ -16,6 +16,7 @@ from ci.conformance.farm import Job, perform
 from ci.conformance.opsets import implemented, is_taken
 from ci.conformance.reference import agrees
 from ci.conformance.results import Result
+from ci.conformance.sampling import sample
 
 PASS = Result(name="a", operator="Add", verdict="pass")
 WRONG = Result(name="b", operator="Add", verdict="wrong", reason="y | differs")
@@ -33,11 +34,23 @@ def test_only_what_passed_before_can_get_worse() -> None:
 
 
 def test_the_page_keeps_its_text_and_shows_reasons_as_text() -> None:
-    text = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
-    new = page.rewritten(text, [PASS, WRONG, EXCLUDED])
+    text = "before\n<!-- results of pc -->\nold\n<!-- end of pc -->\nafter\n"
+    section = page.whole([PASS, WRONG, EXCLUDED])
+    new = page.rewritten(text, "pc", section)
     assert new.startswith("before\n") and new.endswith("\nafter\n") and "old" not in new
     assert "| Add | 1 | 2 |" in new and "y \\| differs" in new
-    assert page.rewritten(new, [PASS, WRONG, EXCLUDED]) == new
+    assert page.rewritten(new, "pc", section) == new
+    assert "y \\| differs" in page.sampled([PASS, WRONG])
+    assert page.sampled([PASS]) == "**1 of 1 pass (100.0%)**, of 1 operators.\n"
+
+
+def test_a_sample_has_every_operator_before_it_has_one_twice() -> None:
+    names = [("Add", "abcdefgh"), ("Mul", "ij"), ("Sub", "k")]
+    cases = [replace(_case(0.0), name=n, operator=o) for o, group in names for n in group]
+    few, more = sample(cases, 3), sample(cases, 6)
+    assert {case.operator for case in few} == {"Add", "Mul", "Sub"}
+    assert few == sample(cases, 3) and all(case in more for case in few)
+    assert len(more) == 6 and sample(cases, 99) == cases
 
 
 def _case(rtol: float) -> Case:
