@@ -19,6 +19,7 @@ from builder.compiler.prepare import check_data, simplify, skeleton
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions
+from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
@@ -43,9 +44,12 @@ from builder.ports import Log
 
 SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     refuse_oversized,
+    admit_contributed,
     simplify.upgrade_opset,
     expand_functions,
+    rewrite_contributed,
     resolve_control_flow,
+    rewrite_contributed,
     fuse_quantized,
     simplify.fold,
     simplify.constants_to_initialisers,

@@ -24,7 +24,7 @@ _EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Say whether values are rounded to steps somewhere: small errors then grow to whole ones."""
     return any(
-        node.op_type == "DynamicQuantizeLinear" or node.op_type.startswith(("QLinear", "Quantize"))
+        node.op_type.startswith(("DynamicQuantize", "QGemm", "QLinear", "Quantize"))
         for node in model.graph.node
     )
 

@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 Operand = str | Array | np.generic
 """The name of a value, or a constant that is given a name."""
 
+STANDARD = ("", "ai.onnx", "ai.onnx.ml")
+"""Domains of operators that ONNX itself defines."""
+
 _AXES_AS_INPUT_SINCE = {"ReduceSum": 13}
 _OTHER_AXES_AS_INPUT_SINCE = 18
 
@@ -92,6 +95,10 @@ class Site:
     def shape(self, position: int) -> tuple[int, ...] | None:
         """Return an input's shape where it is static, None otherwise."""
         return _shape(self.graph.types.get(self.node.input[position]))
+
+    def rank(self, position: int) -> int:
+        """Return how many axes an input has, where its type tells."""
+        return len(self.graph.types[self.node.input[position]].tensor_type.shape.dim)
 
     def output_shape(self, position: int) -> tuple[int, ...] | None:
         """Return an output's shape where it is static, None otherwise."""
@@ -175,10 +182,12 @@ Rewrite = Callable[[Site], bool]
 """Replaces a site's node and returns True, or returns False and has done nothing."""
 
 
-def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
+def rewrite(
+    skeleton: Skeleton, table: Mapping[str, Rewrite], *, domains: Sequence[str] = STANDARD
+) -> int:
     """Apply ``table`` (by operator) to every node of the outermost graph; return how many it took.
 
-    A rewrite that returns False leaves its node as it is.
+    Nodes of other domains are left as they are, and those whose rewrite returns False.
     """
     graph = Graph.of(skeleton)
     nodes: list[onnx.NodeProto] = []
@@ -186,7 +195,7 @@ def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
     count = 0
     for index, node in enumerate(skeleton.model.graph.node):
         site = Site(graph=graph, node=node, name=node_name(index, node))
-        take = table.get(node.op_type) if node.domain in ("", "ai.onnx", "ai.onnx.ml") else None
+        take = table.get(node.op_type) if node.domain in domains else None
         if take is None or not take(site):
             nodes.append(node)
             continue

@@ -22,9 +22,13 @@ _SCAN_WITHOUT_BATCH = 9
 
 def upgrade_opset(skeleton: Skeleton) -> None:
     """Convert models older than opset 13 to it; later ones stay what their author tested."""
-    model = skeleton.model
-    opset = next((entry.version for entry in model.opset_import if not entry.domain), OLDEST_OPSET)
-    if opset >= OLDEST_OPSET:
+    convert_opset(skeleton, OLDEST_OPSET)
+
+
+def convert_opset(skeleton: Skeleton, wanted: int) -> None:
+    """Convert a model of an operator set older than ``wanted`` to that one."""
+    model, opset = skeleton.model, opset_of(skeleton.model)
+    if opset >= wanted:
         return
     if opset < _SCAN_WITHOUT_BATCH and any(node.op_type == "Scan" for node in model.graph.node):
         raise ModelRefused(
@@ -33,14 +37,19 @@ def upgrade_opset(skeleton: Skeleton) -> None:
             remedy=f"export the model with opset {_SCAN_WITHOUT_BATCH} or later",
         )
     try:
-        skeleton.model = onnx.version_converter.convert_version(model, OLDEST_OPSET)
+        skeleton.model = onnx.version_converter.convert_version(model, wanted)
     except Exception as error:  # the converter raises RuntimeError and ConvertError alike
         raise ModelRefused(
-            f"opset {opset} cannot be converted to {OLDEST_OPSET}",
+            f"opset {opset} cannot be converted to {wanted}",
             reason="old-opset",
             why=str(error)[:200],
-            remedy=f"export the model with opset {OLDEST_OPSET} or later",
+            remedy=f"export the model with opset {wanted} or later",
         ) from None
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's own operators that a model is written in."""
+    return next((entry.version for entry in model.opset_import if not entry.domain), OLDEST_OPSET)
 
 
 def fold(skeleton: Skeleton) -> None:

@@ -2,64 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-from builder.compiler.prepare.pipeline import prepare
+from tests.unit.compiler.examples import Array, Example, compare
 
-Array = npt.NDArray[Any]
 RNG = np.random.default_rng(5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One node on inputs by name; ``weights`` are constants. ``gone`` must not be left."""
-
-    operator: str
-    inputs: dict[str, Any]
-    weights: dict[str, Array] = field(default_factory=dict)
-    order: Sequence[str] = ()
-    outputs: Sequence[int] = (TensorProto.FLOAT,)
-    attributes: dict[str, Any] = field(default_factory=dict)
-    opset: int = 18
-    domain: str = ""
-    stays: bool = False
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        names = list(self.order or [*self.inputs, *self.weights])
-        outputs = [f"y{number}" for number in range(len(self.outputs))]
-        node = helper.make_node(
-            self.operator, names, outputs, name="it", domain=self.domain, **self.attributes
-        )
-        graph = helper.make_graph(
-            [node],
-            "example",
-            [
-                helper.make_tensor_value_info(
-                    name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
-                )
-                for name, value in self.inputs.items()
-            ],
-            [
-                helper.make_tensor_value_info(name, kind, None)
-                for name, kind in zip(outputs, self.outputs, strict=True)
-            ],
-            [numpy_helper.from_array(value, name) for name, value in self.weights.items()],
-        )
-        imports = [helper.make_opsetid("", self.opset)]
-        if self.domain:
-            imports.append(helper.make_opsetid(self.domain, 3))
-        return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
 
 def floats(*shape: int) -> Array:
@@ -279,18 +230,4 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=list(EXAMPLES))
 def test_a_rewrite_changes_operators_but_no_result(tmp_path: Path, example: Example) -> None:
-    source, given, output = tmp_path / "m.onnx", tmp_path / "in.npz", tmp_path / "out"
-    onnx.save(example.model, source)
-    np.savez(given, **example.inputs)
-    output.mkdir()
-    prepare(source, given=given, seed=0, output=output, log=lambda _: None)
-    prepared = onnx.load(output / "model.onnx")
-    operators = {node.op_type for node in prepared.graph.node}
-    assert example.stays or example.operator not in operators
-    session = onnxruntime.InferenceSession(output / "model.onnx")
-    kept = {value.name for value in session.get_inputs()}
-    feed = {name: value for name, value in example.inputs.items() if name in kept}
-    for number, found in enumerate(session.run(None, feed)):
-        expected = np.load(output / "check" / "expected" / f"y{number}.npy")
-        assert found.dtype == expected.dtype
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+    compare(tmp_path, example)

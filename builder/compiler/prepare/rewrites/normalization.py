@@ -64,11 +64,18 @@ def rms_normalization(site: Site) -> bool:
     if extents is None:
         return False
     axes = range(site.attribute("axis", -1) % len(extents), len(extents))
-    data = site.node.input[0]
-    square = site.reduce("Mean", site.emit("Mul", data, data), axes)
-    normal = site.emit("Div", data, _deviation(site, square, site.attribute("epsilon", 1e-5)))
-    site.emit("Mul", normal, site.node.input[1], to=site.node.output[0])
+    epsilon = site.attribute("epsilon", 1e-5)
+    over_root_of_mean_square(site, site.node.input[0], site.node.input[1], axes, epsilon)
     return True
+
+
+def over_root_of_mean_square(
+    site: Site, data: str, scale: str, axes: Sequence[int], epsilon: float
+) -> None:
+    """Make the node's output of ``data`` over the root of its mean square, times ``scale``."""
+    square = site.reduce("Mean", site.emit("Mul", data, data), axes)
+    normal = site.emit("Div", data, _deviation(site, square, epsilon))
+    site.emit("Mul", normal, scale, to=site.node.output[0])
 
 
 def lp_normalization(site: Site) -> bool:

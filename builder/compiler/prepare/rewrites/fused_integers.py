@@ -1,0 +1,210 @@
+"""ONNX Runtime's own operators on quantised values, rounded where it rounds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from builder.compiler.prepare.rewriting import Operand, Rewrite, Site
+
+_EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
+
+
+def through_floats(operator: str, *kept: str) -> Rewrite:
+    """Return the rewrite of an operator that is another one between DequantizeLinear and its like.
+
+    ``kept`` are the attributes that both have.
+    """
+
+    def taken(site: Site) -> bool:
+        if site.attribute("channels_last", 0):
+            return False
+        given = {name: site.attribute(name) for name in kept}
+        settings = {name: value for name, value in given.items() if value is not None}
+        result = site.emit(operator, _dequantised(site, 0), **settings)
+        site.emit("QuantizeLinear", result, *site.node.input[3:5], to=site.node.output[0])
+        return True
+
+    return taken
+
+
+def concatenation(site: Site) -> bool:
+    """QLinearConcat: of floats; the result's scale comes first."""
+    parts = [_dequantised(site, first) for first in range(2, len(site.node.input), 3)]
+    whole = site.emit("Concat", *parts, axis=site.attribute("axis"))
+    site.emit("QuantizeLinear", whole, *site.node.input[:2], to=site.node.output[0])
+    return True
+
+
+def addition(site: Site) -> bool:
+    """QLinearAdd: each side in steps of the result, whose zero point is added before rounding."""
+    result = site.node.input[6]
+    ratios = [site.emit("Div", site.node.input[position], result) for position in (1, 4)]
+    sides = [
+        site.emit("Mul", _whole(site, position), ratio)
+        for position, ratio in zip((0, 3), ratios, strict=True)
+    ]
+    _round(site, site.emit("Add", *sides), 7)
+    return True
+
+
+def product(site: Site) -> bool:
+    """QLinearMul: of whole numbers; the zero point is added before rounding."""
+    whole = site.emit("Mul", _whole(site, 0), _whole(site, 3))
+    scales = site.emit("Mul", site.node.input[1], site.node.input[4])
+    _round(site, site.emit("Mul", whole, site.emit("Div", scales, site.node.input[6])), 7)
+    return True
+
+
+def global_average(site: Site) -> bool:
+    """QLinearGlobalAveragePool: a sum of whole numbers, scaled and rounded."""
+    extents = site.shape(0)
+    if extents is None:
+        return False
+    last = site.attribute("channels_last", 0)
+    axes = range(1, len(extents) - 1) if last else range(2, len(extents))
+    count = np.float32(np.prod([extents[axis] for axis in axes]))
+    total = site.reduce("Sum", _whole(site, 0), list(axes))
+    step = site.emit("Mul", site.node.input[3], count)
+    steps = site.emit("Mul", total, site.emit("Div", site.node.input[1], step))
+    site.emit("QuantizeLinear", steps, np.float32(1), site.node.input[4], to=site.node.output[0])
+    return True
+
+
+def gemm(site: Site) -> bool:
+    """QGemm: a product of whole numbers and a sum, scaled, and rounded where a scale is given."""
+    left, right = (
+        site.emit("Transpose", site.node.input[position], perm=[1, 0])
+        if site.attribute(name, 0)
+        else site.node.input[position]
+        for position, name in ((0, "transA"), (3, "transB"))
+    )
+    total = site.emit("MatMulInteger", left, right, site.node.input[2], site.node.input[5])
+    if site.has(6):
+        total = site.emit("Add", total, site.node.input[6])
+    scales = site.emit("Mul", site.node.input[1], site.node.input[4])
+    scale = site.emit("Mul", scales, np.float32(site.attribute("alpha", 1.0)))
+    if not site.has(7):
+        site.emit("Mul", site.cast(total, np.float32), scale, to=site.node.output[0])
+        return True
+    scale = site.emit("Div", scale, site.node.input[7])
+    steps = site.emit("Mul", site.cast(total, np.float32), scale)
+    site.emit("QuantizeLinear", steps, np.float32(1), site.node.input[8], to=site.node.output[0])
+    return True
+
+
+def dynamic_matmul(site: Site) -> bool:
+    """DynamicQuantizeMatMul: the left side is quantised by its own range."""
+    made = site.emit_many("DynamicQuantizeLinear", site.node.input[0], to=[None] * 3)
+    values, scale, zero = made
+    zeros = [zero, *site.node.input[3:4]]
+    return _scaled_product(site, (values, site.node.input[1]), (scale, site.node.input[2]), zeros)
+
+
+def matmul_to_float(site: Site) -> bool:
+    """MatMulIntegerToFloat: MatMulInteger, scaled."""
+    zeros = list(site.node.input[4:6])
+    return _scaled_product(site, site.node.input[:2], site.node.input[2:4], zeros)
+
+
+def _scaled_product(site: Site, operands: Any, scales: Any, zeros: list[str]) -> bool:
+    """Make the node's output: a product of whole numbers, scaled; a bias comes last."""
+    bias = 4 if site.node.op_type == "DynamicQuantizeMatMul" else 6
+    whole = site.cast(site.emit("MatMulInteger", *operands, *zeros), np.float32)
+    scale = site.emit("Mul", *scales)
+    if not site.has(bias):
+        site.emit("Mul", whole, scale, to=site.node.output[0])
+        return True
+    scaled = site.emit("Mul", whole, scale)
+    site.emit("Add", scaled, site.node.input[bias], to=site.node.output[0])
+    return True
+
+
+def matmul_by_bits(site: Site) -> bool:
+    """MatMulNBits: MatMul of constant weights that were packed in blocks of a few bits."""
+    packed, scales, zeros = site.value(1), site.value(2), site.value(3)
+    if packed is None or scales is None or not site.is_known(3) or site.has(4):
+        return False
+    columns, rows, bits = (site.attribute(name) for name in ("N", "K", "bits"))
+    whole = _unpacked(packed, bits).reshape(columns, packed.shape[1], -1).astype(np.float32)
+    blocks = whole.shape[:2]
+    if zeros is None:
+        middle: npt.NDArray[Any] = np.full(blocks, 1 << bits - 1)
+    elif zeros.dtype == np.uint8:
+        middle = _unpacked(zeros.reshape(columns, -1), bits)[:, : blocks[1]]
+    else:
+        middle = zeros.reshape(blocks)
+    whole = (whole - middle[..., None].astype(np.float32)) * scales.reshape(*blocks, 1)
+    weights = whole.reshape(columns, -1)[:, :rows].T.astype(site.dtype(0))
+    if not site.has(5):
+        site.emit("MatMul", site.node.input[0], weights, to=site.node.output[0])
+        return True
+    whole_product = site.emit("MatMul", site.node.input[0], weights)
+    site.emit("Add", whole_product, site.node.input[5], to=site.node.output[0])
+    return True
+
+
+def _unpacked(packed: npt.NDArray[Any], bits: int) -> npt.NDArray[Any]:
+    """Return numbers of a few bits, the lowest ones first, along the last axis."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    parts = (packed[..., None] >> shifts) & ((1 << bits) - 1)
+    return parts.reshape(*packed.shape[:-1], -1)
+
+
+def standard(site: Site) -> bool:
+    """QuantizeLinear and DequantizeLinear of 8 bits: ONNX's own."""
+    quantises = site.node.op_type == "QuantizeLinear"
+    narrow = site.dtype(2 if quantises else 0) if site.has(2) else np.dtype(np.uint8)
+    if narrow not in _EIGHT_BITS:
+        return False
+    axis = site.attribute("axis", 1)
+    site.emit(site.node.op_type, *site.node.input, to=site.node.output[0], axis=axis)
+    return True
+
+
+def _dequantised(site: Site, first: int) -> str:
+    """Return a value, its scale and its zero point, which follow one another, as floats."""
+    operands = [name for name in site.node.input[first : first + 3] if name]
+    return site.emit("DequantizeLinear", *operands)
+
+
+def _whole(site: Site, first: int) -> str:
+    """Return a value less its zero point, as floats."""
+    floats = site.cast(site.node.input[first], np.float32)
+    if not site.has(first + 2):
+        return floats
+    return site.emit("Sub", floats, site.cast(site.node.input[first + 2], np.float32))
+
+
+def _round(site: Site, steps: str, zero_point: int) -> None:
+    """Make the node's output of steps: the zero point added, rounded to even, saturated."""
+    dtype = site.dtype(0)
+    if site.has(zero_point):
+        zero = site.cast(site.node.input[zero_point], np.float32)
+        steps = site.emit("Add", steps, zero)
+    limits: list[Operand] = [np.float32(np.iinfo(dtype).min), np.float32(np.iinfo(dtype).max)]
+    bounded = site.emit("Clip", site.emit("Round", steps), *limits)
+    site.cast(bounded, dtype, to=site.node.output[0])
+
+
+_POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
+
+TABLE: Mapping[str, Callable[[Site], bool]] = {
+    "DequantizeLinear": standard,
+    "DynamicQuantizeMatMul": dynamic_matmul,
+    "MatMulIntegerToFloat": matmul_to_float,
+    "MatMulNBits": matmul_by_bits,
+    "QGemm": gemm,
+    "QLinearAdd": addition,
+    "QLinearAveragePool": through_floats("AveragePool", *_POOL),
+    "QLinearConcat": concatenation,
+    "QLinearGlobalAveragePool": global_average,
+    "QLinearLeakyRelu": through_floats("LeakyRelu", "alpha"),
+    "QLinearMul": product,
+    "QLinearSigmoid": through_floats("Sigmoid"),
+    "QLinearSoftmax": through_floats("Softmax", "axis"),
+    "QuantizeLinear": standard,
+}
