@@ -72,6 +72,7 @@ def measure(model: Path, large_gib: float) -> Iterator[Figure]:
         help_s = median_s(lambda: run("--help", cache=work))
         yield Figure(name="--help", value=help_s, unit="s", bound=0.15)
         yield from bundle_figures(work / "one" / "dist" / model.stem / FOUR[0])
+        yield from checking(work)
         if large_gib:
             yield large_model(work, large_gib)
 
@@ -105,24 +106,43 @@ def runtime_bytes(archive: Path) -> int:
 def large_model(work: Path, gib: float) -> Figure:
     """Build a model of ``gib`` GiB of weights; return its peak memory as a multiple of that."""
     path = work / "large.onnx"
-    # Written by another process: a child starts with its parent's peak as its own.
-    writer = multiprocessing.get_context("spawn").Process(target=write_large, args=(path, gib))
-    writer.start()
-    writer.join()
-    builder = multiprocessing.get_context("fork").Process(
-        target=build, args=(path, FOUR[:1], work / "large")
-    )
-    builder.start()
-    assert builder.pid is not None
-    _, status, usage = os.wait4(builder.pid, 0)  # of that child and of all that it waited for
-    assert status == 0
-    multiple = usage.ru_maxrss * 1024 / (gib * 2**30)
+    written(path, gib, 4096, True)
+    multiple = peak_bytes(build, path, FOUR[:1], work / "large") / (gib * 2**30)
     return Figure(name=f"{gib:g} GiB model: peak of any process", value=multiple, unit="x", bound=3)
 
 
-def write_large(path: Path, gib: float) -> None:
-    """Write a chain of matrix products with ``gib`` GiB of seeded weights beside it."""
-    side, count = 4096, round(gib * 2**30 / (4096 * 4096 * 4))
+def checking(work: Path) -> Iterator[Figure]:
+    """Yield what it costs to check a model of 100 MiB that is one file."""
+    path = work / "checked.onnx"
+    written(path, 100 / 1024, 1024, False)
+    taken = seconds(lambda: check(path, work / "check"))
+    yield Figure(name="check of 100 MiB, cold", value=taken, unit="s", bound=5)
+    multiple = peak_bytes(check, path, work / "check again") / path.stat().st_size
+    yield Figure(name="check of 100 MiB: peak of any process", value=multiple, unit="x", bound=3)
+
+
+def written(path: Path, gib: float, side: int, beside: bool) -> None:
+    """Have another process write a model: a child starts with its parent's peak as its own."""
+    writer = multiprocessing.get_context("spawn").Process(
+        target=write_large, args=(path, gib, side, beside)
+    )
+    writer.start()
+    writer.join()
+
+
+def peak_bytes(work: Callable[..., None], *arguments: object) -> int:
+    """Return the largest memory of a process that does the work, and of any it waits for."""
+    worker = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+    worker.start()
+    assert worker.pid is not None
+    _, status, usage = os.wait4(worker.pid, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024
+
+
+def write_large(path: Path, gib: float, side: int, beside: bool) -> None:
+    """Write a chain of matrix products: ``gib`` GiB of seeded weights in it or ``beside`` it."""
+    count = round(gib * 2**30 / (side * side * 4))
     rng = np.random.default_rng(0)
     nodes, weights, last = [], [], "x"
     for number in range(count):
@@ -135,7 +155,7 @@ def write_large(path: Path, gib: float) -> None:
     ends = ([tensor("x", float32, [1, side])], [tensor(last, float32, [1, side])])
     graph = helper.make_graph(nodes, "large", *ends, weights)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(made, path, save_as_external_data=True, location="large.data")
+    onnx.save(made, path, save_as_external_data=beside, location="large.data")
 
 
 def build(model: Path, targets: tuple[str, ...], work: Path) -> None:
@@ -144,6 +164,11 @@ def build(model: Path, targets: tuple[str, ...], work: Path) -> None:
     chosen = [word for target in targets for word in ("--target", target)]
     out = ("--out", str(work / "dist"))
     run("build", str(model), *chosen, "--toolchain", "local", *out, cache=work / "cache")
+
+
+def check(model: Path, cache: Path) -> None:
+    """Check with the local toolchain and a cache of its own."""
+    run("check", str(model), "--toolchain", "local", cache=cache)
 
 
 def fresh(work: Path) -> Path:
