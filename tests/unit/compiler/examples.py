@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from builder.compiler.prepare.pipeline import prepare
 
 Array = npt.NDArray[Any]
-_VERSIONS = {"ai.onnx.ml": 3, "com.microsoft": 1}
+_VERSIONS = {"ai.onnx.ml": 5, "com.microsoft": 1}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from builder.compiler.prepare.rewrites import (
     resizing,
     signal,
     transposed,
+    trees,
 )
 from builder.compiler.prepare.rewriting import Rewrite, rewrite
 from builder.compiler.prepare.skeleton import Skeleton
@@ -32,6 +33,7 @@ TABLE: Mapping[str, Rewrite] = {
     **resizing.TABLE,
     **signal.TABLE,
     **transposed.TABLE,
+    **trees.TABLE,
 }
 """Operator -> its rewrite."""
 
