@@ -30,11 +30,11 @@ def admit_contributed(skeleton: Skeleton) -> None:
     model = skeleton.model
     opset = simplify.opset_of(model)
     placed = [entry.node for entry in nodes(model.graph)]
-    placed += [node for function in model.functions for node in function.node]
     for node in placed:
         if node.op_type in _UNNAMED and not onnx.defs.has(node.op_type, opset, node.domain):
             node.domain = DOMAIN
-    if all(node.domain != DOMAIN for node in placed):
+    inside = (node for function in model.functions for node in function.node)
+    if all(node.domain != DOMAIN for node in (*placed, *inside)):
         return
     if all(entry.domain != DOMAIN for entry in model.opset_import):
         model.opset_import.add(domain=DOMAIN, version=1)

@@ -214,6 +214,13 @@ INTEGERS = {
             ("QLinearLeakyRelu", {"alpha": 0.1}),
         )
     },
+    "parameters in lists of one": contributed(
+        "QLinearSigmoid",
+        inputs={"x": steps("uint8", 3, 5)},
+        weights={name: value.reshape(1) for name, value in (X_SCALE | Y_SCALE).items()},
+        order=UNARY,
+        outputs=(U8,),
+    ),
     "softmax": contributed(
         "QLinearSoftmax",
         inputs={"x": steps("uint8", 4, 9)},

@@ -25,7 +25,7 @@ def through_floats(operator: str, *kept: str) -> Rewrite:
         given = {name: site.attribute(name) for name in kept}
         settings = {name: value for name, value in given.items() if value is not None}
         result = site.emit(operator, _dequantised(site, 0), **settings)
-        site.emit("QuantizeLinear", result, *site.node.input[3:5], to=site.node.output[0])
+        site.emit("QuantizeLinear", result, *_parameters(site, 3), to=site.node.output[0])
         return True
 
     return taken
@@ -35,7 +35,7 @@ def concatenation(site: Site) -> bool:
     """QLinearConcat: of floats; the result's scale comes first."""
     parts = [_dequantised(site, first) for first in range(2, len(site.node.input), 3)]
     whole = site.emit("Concat", *parts, axis=site.attribute("axis"))
-    site.emit("QuantizeLinear", whole, *site.node.input[:2], to=site.node.output[0])
+    site.emit("QuantizeLinear", whole, *_parameters(site, 0), to=site.node.output[0])
     return True
 
 
@@ -70,7 +70,7 @@ def global_average(site: Site) -> bool:
     total = site.reduce("Sum", _whole(site, 0), list(axes))
     step = site.emit("Mul", site.node.input[3], count)
     steps = site.emit("Mul", total, site.emit("Div", site.node.input[1], step))
-    site.emit("QuantizeLinear", steps, np.float32(1), site.node.input[4], to=site.node.output[0])
+    site.emit("QuantizeLinear", steps, np.float32(1), *site.node.input[4:5], to=site.node.output[0])
     return True
 
 
@@ -92,7 +92,7 @@ def gemm(site: Site) -> bool:
         return True
     scale = site.emit("Div", scale, site.node.input[7])
     steps = site.emit("Mul", site.cast(total, np.float32), scale)
-    site.emit("QuantizeLinear", steps, np.float32(1), site.node.input[8], to=site.node.output[0])
+    site.emit("QuantizeLinear", steps, np.float32(1), *site.node.input[8:9], to=site.node.output[0])
     return True
 
 
@@ -167,8 +167,16 @@ def standard(site: Site) -> bool:
 
 def _dequantised(site: Site, first: int) -> str:
     """Return a value, its scale and its zero point, which follow one another, as floats."""
-    operands = [name for name in site.node.input[first : first + 3] if name]
-    return site.emit("DequantizeLinear", *operands)
+    return site.emit("DequantizeLinear", site.node.input[first], *_parameters(site, first + 1))
+
+
+def _parameters(site: Site, first: int) -> list[str]:
+    """Return a scale and, if there is one, a zero point; a list of one is that one."""
+    return [
+        site.reshape(name, []) if site.rank(position) else name
+        for position, name in enumerate(site.node.input[first : first + 2], first)
+        if name
+    ]
 
 
 def _whole(site: Site, first: int) -> str:
