@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ MOST_NOT_FINITE = 0.05
 """Of an output: a mask has some infinities, a model fed what it is not made for has many."""
 
 
-def cautions(name: str, expected: npt.NDArray[Any], again: npt.NDArray[Any]) -> Iterator[Caution]:
+def cautions(
+    name: str, expected: npt.NDArray[Any], again: Sequence[npt.NDArray[Any]]
+) -> Iterator[Caution]:
     """Yield why it says little that an output is as ``expected``.
 
-    ``again`` is what another order of computing gives.
+    ``again`` is what other ways to compute it give.
     """
     odd = 1 - float(np.isfinite(expected.astype(np.float64)).mean()) if expected.size else 0.0
     if odd > MOST_NOT_FINITE:
@@ -33,6 +35,6 @@ def cautions(name: str, expected: npt.NDArray[Any], again: npt.NDArray[Any]) -> 
         yield Caution(
             reason="reference-unstable",
             output=name,
-            why=f"ONNX Runtime with and without its optimisations differs by {found / 2:.3g};"
-            f" {allowed:.3g} is tolerated",
+            why=f"ONNX Runtime differs by {found / 2:.3g} without its optimisations, or for inputs"
+            f" all but the same; {allowed:.3g} is tolerated",
         )

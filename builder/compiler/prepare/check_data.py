@@ -21,6 +21,25 @@ from builder.model.tensor import TensorSpec
 Arrays = dict[str, npt.NDArray[Any]]
 
 
+NUDGE = 1e-6
+"""Of an input's largest value: some roundings of float32."""
+
+
+def nudged(inputs: Arrays) -> Arrays:
+    """Return inputs that differ from ``inputs`` by no more than arithmetic may, up and down."""
+    return {
+        name: _nudged(array) if array.dtype.kind == "f" else array for name, array in inputs.items()
+    }
+
+
+def _nudged(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    finite = np.abs(array[np.isfinite(array)].astype(np.float64))
+    step = NUDGE * float(finite.max(initial=0.0))
+    ways = np.where(np.arange(array.size) % 2, step, -step).reshape(array.shape)
+    moved: npt.NDArray[Any] = (array + ways).astype(array.dtype)
+    return moved
+
+
 def read_npz(path: Path) -> Arrays:
     """Return the arrays of an .npz by name. Raises ``UsageError`` (``bad-inputs``)."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +26,15 @@ _STEPS = 4
 """What the reference's own doubt may come to: of an output's range, or in steps of integers."""
 
 
-def tolerance(expected: npt.NDArray[Any], again: npt.NDArray[Any] | None = None) -> Tolerance:
-    """Return the tolerance of one output; ``again`` is what another order of computing gives.
+def tolerance(expected: npt.NDArray[Any], again: Sequence[npt.NDArray[Any]] = ()) -> Tolerance:
+    """Return the tolerance of one output; ``again`` is what other ways to compute it give.
 
     Sums are reordered, so errors are proportional to the size of the terms, not of the sum: small
     values next to large ones get slack in proportion to the output's largest finite value, at least
     1. Integers and booleans must be equal. Where the reference itself is not sure, its own
     difference counts twice, within bounds: steps of a quantised model that round the other way.
     """
-    slack = 0.0 if again is None else min(doubt(expected, again), _largest_slack(expected))
+    slack = min(doubt(expected, again), _largest_slack(expected))
     name = expected.dtype.name
     if name not in _RELATIVE:
         return Tolerance(absolute=slack, relative=0.0)
@@ -44,9 +45,9 @@ def tolerance(expected: npt.NDArray[Any], again: npt.NDArray[Any] | None = None)
     return Tolerance(absolute=absolute, relative=_RELATIVE[name])
 
 
-def doubt(expected: npt.NDArray[Any], again: npt.NDArray[Any]) -> float:
-    """Return twice the largest difference between two ways to compute an output."""
-    return 2 * _largest_difference(expected, again)
+def doubt(expected: npt.NDArray[Any], again: Sequence[npt.NDArray[Any]]) -> float:
+    """Return twice the largest difference between ways to compute an output."""
+    return 2 * max((_largest_difference(expected, other) for other in again), default=0.0)
 
 
 def _largest_slack(expected: npt.NDArray[Any]) -> float:
