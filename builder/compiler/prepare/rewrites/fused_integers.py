@@ -85,13 +85,13 @@ def gemm(site: Site) -> bool:
     total = site.emit("MatMulInteger", left, right, site.node.input[2], site.node.input[5])
     if site.has(6):
         total = site.emit("Add", total, site.node.input[6])
+    whole = site.cast(total, np.float32)
     scales = site.emit("Mul", site.node.input[1], site.node.input[4])
     scale = site.emit("Mul", scales, np.float32(site.attribute("alpha", 1.0)))
     if not site.has(7):
-        site.emit("Mul", site.cast(total, np.float32), scale, to=site.node.output[0])
+        site.emit("Mul", whole, scale, to=site.node.output[0])
         return True
-    scale = site.emit("Div", scale, site.node.input[7])
-    steps = site.emit("Mul", site.cast(total, np.float32), scale)
+    steps = site.emit("Mul", whole, site.emit("Div", scale, site.node.input[7]))
     site.emit("QuantizeLinear", steps, np.float32(1), *site.node.input[8:9], to=site.node.output[0])
     return True
 
@@ -125,26 +125,31 @@ def _scaled_product(site: Site, operands: Any, scales: Any, zeros: list[str]) ->
 
 def matmul_by_bits(site: Site) -> bool:
     """MatMulNBits: MatMul of constant weights that were packed in blocks of a few bits."""
-    packed, scales, zeros = site.value(1), site.value(2), site.value(3)
-    if packed is None or scales is None or not site.is_known(3) or site.has(4):
+    if not site.is_known(1, 2, 3) or site.has(4):
         return False
-    columns, rows, bits = (site.attribute(name) for name in ("N", "K", "bits"))
-    whole = _unpacked(packed, bits).reshape(columns, packed.shape[1], -1).astype(np.float32)
-    blocks = whole.shape[:2]
-    if zeros is None:
-        middle: npt.NDArray[Any] = np.full(blocks, 1 << bits - 1)
-    elif zeros.dtype == np.uint8:
-        middle = _unpacked(zeros.reshape(columns, -1), bits)[:, : blocks[1]]
+    operands = (site.node.input[0], _weights_of_bits(site).astype(site.dtype(0)))
+    if site.has(5):
+        site.emit("Add", site.emit("MatMul", *operands), site.node.input[5], to=site.node.output[0])
     else:
-        middle = zeros.reshape(blocks)
-    whole = (whole - middle[..., None].astype(np.float32)) * scales.reshape(*blocks, 1)
-    weights = whole.reshape(columns, -1)[:, :rows].T.astype(site.dtype(0))
-    if not site.has(5):
-        site.emit("MatMul", site.node.input[0], weights, to=site.node.output[0])
-        return True
-    whole_product = site.emit("MatMul", site.node.input[0], weights)
-    site.emit("Add", whole_product, site.node.input[5], to=site.node.output[0])
+        site.emit("MatMul", *operands, to=site.node.output[0])
     return True
+
+
+def _weights_of_bits(site: Site) -> npt.NDArray[Any]:
+    """Return the weights [K, N] of a MatMulNBits, which lie column by column, in blocks."""
+    columns, rows, bits = (site.attribute(name) for name in ("N", "K", "bits"))
+    packed, scales, zeros = site.value(1), site.value(2), site.value(3)
+    assert packed is not None and scales is not None
+    block = bits * site.attribute("block_size") // 8
+    steps = _unpacked(packed.reshape(columns, -1, block), bits).astype(np.float32)
+    if zeros is None:
+        middle: npt.NDArray[Any] = np.full(steps.shape[:2], 1 << bits - 1)
+    elif zeros.dtype == np.uint8:
+        middle = _unpacked(zeros.reshape(columns, -1), bits)[:, : steps.shape[1]]
+    else:
+        middle = zeros.reshape(steps.shape[:2])
+    whole = (steps - middle[..., None].astype(np.float32)) * scales.reshape(*steps.shape[:2], 1)
+    return np.asarray(whole.reshape(columns, -1)[:, :rows].T)
 
 
 def _unpacked(packed: npt.NDArray[Any], bits: int) -> npt.NDArray[Any]:
