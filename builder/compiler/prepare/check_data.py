@@ -36,8 +36,7 @@ def _nudged(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     finite = np.abs(array[np.isfinite(array)].astype(np.float64))
     step = NUDGE * float(finite.max(initial=0.0))
     ways = np.where(np.arange(array.size) % 2, step, -step).reshape(array.shape)
-    moved: npt.NDArray[Any] = (array + ways).astype(array.dtype)
-    return moved
+    return np.asarray(array + ways, array.dtype)  # a sum of arrays without axes is none
 
 
 def read_npz(path: Path) -> Arrays:

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builder.compiler.prepare.cautions import cautions
+from builder.compiler.prepare.check_data import Arrays, nudged
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.prepare.tolerance import tolerance
 
@@ -97,6 +98,20 @@ def test_a_reference_without_numbers_is_said_to_prove_little() -> None:
     assert said.reason == "not-finite" and "50%" in said.why and "--inputs" in said.why
     masked = np.where(np.arange(40) == 7, -np.inf, 1.0)
     assert not list(cautions("y", masked, []))
+
+
+def test_a_nudge_keeps_shapes_and_types() -> None:
+    inputs: Arrays = {
+        "scale": np.asarray(2, F),
+        "x": RNG.random((2, 3)).astype(F),
+        "i": np.arange(3),
+    }
+    moved = nudged(inputs)
+    for name, value in inputs.items():
+        assert isinstance(moved[name], np.ndarray)
+        assert (moved[name].shape, moved[name].dtype) == (value.shape, value.dtype)
+        np.testing.assert_allclose(moved[name], value, rtol=0, atol=3e-6)
+    assert (moved["x"] != inputs["x"]).all() and (moved["i"] == inputs["i"]).all()
 
 
 def test_inputs_near_two_steps_show_what_a_rounding_may_change(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ EXAMPLES = {
             ("linear", "half_pixel_symmetric"),
             ("cubic", "half_pixel"),
             ("nearest", "asymmetric"),
+            ("nearest", "half_pixel"),
         ]
     },
     "resize without aliases": Example(
