@@ -254,7 +254,14 @@ def the_governors_script(
     """Run what a board runs while its governor is changed; kill it at the end."""
     command = (*SHELLS[shell], "-c", device_script("governor"), "governor", *arguments)
     pipe = subprocess.PIPE
-    return killed_at_the_end(subprocess.Popen(command, stdin=pipe, stdout=pipe))
+    script = subprocess.Popen(command, stdin=pipe, stdout=pipe, preexec_fn=_heed_signals)
+    return killed_at_the_end(script)
+
+
+def _heed_signals() -> None:
+    """A shell cannot trap what it was started to ignore, as everything below nohup is."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
