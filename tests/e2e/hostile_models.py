@@ -400,21 +400,43 @@ def recursive_function(folder: Path) -> Path:
     return path
 
 
-def exponential_functions(folder: Path) -> Path:
-    """Call F30, which calls F29 twice, which …: a billion nodes once inlined."""
+def tower_of_functions(folder: Path, calls: onnx.NodeProto, *, height: int, times: int) -> Path:
+    """Call, by ``calls``, the topmost of functions that each call the one below so many times."""
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
     functions = [
         helper.make_function("f", "F0", ["a"], ["b"], [node("Relu", ["a"], ["b"])], opsets)
     ]
-    for level in range(1, 31):
-        below = f"F{level - 1}"
-        body = [node(below, ["a"], ["m"], domain="f"), node(below, ["m"], ["b"], domain="f")]
+    for level in range(1, height + 1):
+        values = ["a", *(f"m{i}" for i in range(times - 1)), "b"]
+        body = [
+            node(f"F{level - 1}", [values[i]], [values[i + 1]], domain="f") for i in range(times)
+        ]
         functions.append(helper.make_function("f", f"F{level}", ["a"], ["b"], body, opsets))
-    graph = simple([node("F30", ["x"], ["y"], domain="f", name="the-call")])
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=functions)
+    made = helper.make_model(
+        simple([calls]), opset_imports=opsets, ir_version=8, functions=functions
+    )
     path = folder / "model.onnx"
     path.write_bytes(made.SerializeToString())
     return path
+
+
+def exponential_functions(folder: Path) -> Path:
+    """Call F30, which calls F29 twice, which …: a billion nodes once inlined."""
+    call = node("F30", ["x"], ["y"], domain="f", name="the-call")
+    return tower_of_functions(folder, call, height=30, times=2)
+
+
+def exponential_functions_in_a_branch(folder: Path) -> Path:
+    branch = helper.make_graph(
+        [node("F30", ["x"], ["o"], domain="f")], "b", [], [info("o", FLOAT, None)]
+    )
+    step = node("If", ["x"], ["y"], name="the-if", then_branch=branch, else_branch=branch)
+    return tower_of_functions(folder, step, height=30, times=2)
+
+
+def chained_functions(folder: Path) -> Path:
+    call = node("F600", ["x"], ["y"], domain="f", name="the-call")
+    return tower_of_functions(folder, call, height=600, times=1)
 
 
 OUTSIDE = ("external-data-outside",)
@@ -542,4 +564,11 @@ HOSTILE: tuple[Hostile, ...] = (
         reasons=("too-many-nodes", "custom-domain"),
         named="F30",
     ),
+    Hostile(
+        name="exponential-functions-in-a-branch",
+        make=exponential_functions_in_a_branch,
+        reasons=("too-many-nodes",),
+        named="F30",
+    ),
+    Hostile(name="chained-functions", make=chained_functions, reasons=("too-deep",), named="F"),
 )

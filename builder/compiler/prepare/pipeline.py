@@ -19,7 +19,7 @@ from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
-from builder.compiler.prepare.functions import expand_functions
+from builder.compiler.prepare.functions import expand_functions, inline_functions
 from builder.compiler.prepare.half import widen_halves
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
@@ -77,6 +77,7 @@ def prepare(
     with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
         graph = skeleton.read(model, writer)
         as_given = skeleton.serialized(graph)
+        _apply(inline_functions, graph)
         in_steps = is_quantised(graph.model)
         constants = bind(graph, binding, read_frozen(binding, frozen))
         allow_memory(folding_bytes(graph))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from builder.compiler.node_names import subgraphs
+from builder.compiler.node_names import nodes, subgraphs
 from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
@@ -84,8 +84,8 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
             "not an ONNX model", reason="not-onnx", where=path.name, why=str(error)[:200]
         ) from None
     _complete_opsets(model)
-    require_wellformed(model)
     _shorten_domains(model)
+    require_wellformed(model)
     skeleton = Skeleton(model=model, writer=writer)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
     model.ir_version = max(model.ir_version, 8)
@@ -106,7 +106,9 @@ def _complete_opsets(model: onnx.ModelProto) -> None:
 
 def _shorten_domains(model: onnx.ModelProto) -> None:
     """Let ONNX's own domain have one spelling: none."""
-    for entry in (*model.opset_import, *model.graph.node):
+    called = [one.node for body in (model.graph, *model.functions) for one in nodes(body)]
+    opsets = [entry for owner in (model, *model.functions) for entry in owner.opset_import]
+    for entry in (*opsets, *model.functions, *called):
         if entry.domain == "ai.onnx":
             entry.domain = ""
 

@@ -119,6 +119,12 @@ CASES: Mapping[str, tuple[str, Sequence[str]]] = {
         twice (a) => (b) { c = Sin (a)  b = Add (c, c) }""",
         ["Sin", "Add"],
     ),
+    "a function written in another operator set": (
+        """g (float[2] x) => (float[2] y) { y = local.twice (x) }
+        <domain: "local", opset_import: ["" : 15]>
+        twice (a) => (b) { c = Sin (a)  b = Add (c, c) }""",
+        ["Sin", "Add"],
+    ),
 }
 
 
