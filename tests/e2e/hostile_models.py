@@ -378,6 +378,27 @@ def endless_loop(folder: Path) -> Path:
     return save(folder, simple(nodes, weights=(count, on)))
 
 
+def nested_loops(folder: Path) -> Path:
+    """Ask for a billion rounds: three loops in each other, a thousand rounds each."""
+    many = helper.make_tensor("many", TensorProto.INT64, [], [1000])
+    on = helper.make_tensor("on", TensorProto.BOOL, [], [True])
+    step = node("Relu", ["v0"], ["w0"])
+    for level in range(3):
+        body = helper.make_graph(
+            [node("Identity", [f"go{level}"], [f"on{level}"]), step],
+            "body",
+            [
+                info(f"i{level}", TensorProto.INT64, []),
+                info(f"go{level}", TensorProto.BOOL, []),
+                info(f"v{level}", FLOAT, [2, 3]),
+            ],
+            [info(f"on{level}", TensorProto.BOOL, []), info(f"w{level}", FLOAT, [2, 3])],
+        )
+        taken, made = ("x", "y") if level == 2 else (f"v{level + 1}", f"w{level + 1}")
+        step = node("Loop", ["many", "on", taken], [made], name=f"loop-{level}", body=body)
+    return save(folder, simple([step], weights=(many, on)))
+
+
 def recursive_function(folder: Path) -> Path:
     graph = simple([node("F", ["x"], ["y"], domain="f", name="the-call")])
     made = helper.make_model(
@@ -552,6 +573,7 @@ HOSTILE: tuple[Hostile, ...] = (
     ),
     Hostile(name="bad-reshape", make=division_by_zero, reasons=("invalid-graph",)),
     Hostile(name="endless-loop", make=endless_loop, reasons=("control-flow",), named="the-loop"),
+    Hostile(name="nested-loops", make=nested_loops, reasons=("control-flow",), named="loop-2"),
     Hostile(
         name="recursive-function",
         make=recursive_function,

@@ -51,7 +51,7 @@ class Graph:
         """Return a constant's value, None for anything else."""
         if name in self.constants:
             return np.asarray(numpy_helper.to_array(self.constants[name]))
-        return self.skeleton.value(name) if name in self.skeleton.spans else None
+        return self.skeleton.mapped(name) if name in self.skeleton.spans else None
 
     def fresh(self, stem: str) -> str:
         """Return a name that nothing has, which starts with ``stem``."""
@@ -60,6 +60,12 @@ class Graph:
             number += 1
             name = f"{stem}.{number}"
         self.taken.add(name)
+        return name
+
+    def add(self, stem: str, value: Array) -> str:
+        """Give the model an initialiser whose name starts with ``stem``; return the name."""
+        name = self.fresh(stem)
+        self.skeleton.add(name, value)
         return name
 
 
@@ -197,7 +203,7 @@ def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
         del skeleton.model.graph.node[:]
         skeleton.model.graph.node.extend(nodes)
         for name, value in constants.items():
-            skeleton.set_value(name, value)
+            skeleton.add(name, value)
     return count
 
 

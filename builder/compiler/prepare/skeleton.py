@@ -7,7 +7,7 @@ rewritten; afterwards they return as initialisers with external data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,13 @@ class Skeleton:
     writer: WeightsWriter
     spans: dict[str, Span] = field(default_factory=dict)
 
-    def value(self, name: str) -> npt.NDArray[Any] | None:
-        """Return an initialiser's value (large ones mapped, not read), or None for other names."""
-        if name in self.spans:
-            self.writer.flush()
-            return read_span(self.writer.path, self.spans[name])
-        for tensor in self.model.graph.initializer:
-            if tensor.name == name:
-                return np.asarray(numpy_helper.to_array(tensor))
-        return None
+    def mapped(self, name: str) -> npt.NDArray[Any]:
+        """Return the value of a large initialiser: mapped, not read."""
+        self.writer.flush()
+        return read_span(self.writer.path, self.spans[name])
 
-    def set_value(self, name: str, value: npt.NDArray[Any]) -> None:
-        """Give initialiser ``name`` a new value of any size and type."""
-        self.drop(name)
+    def add(self, name: str, value: npt.NDArray[Any]) -> None:
+        """Add an initialiser of any size and type, called as nothing in the model is."""
         if value.nbytes >= LARGE_BYTES:
             self.spans[name] = self.writer.add(value)
             self.model.graph.input.append(
@@ -62,11 +56,12 @@ class Skeleton:
         else:
             self.model.graph.initializer.append(numpy_helper.from_array(value, name))
 
-    def drop(self, name: str) -> None:
-        """Forget initialiser ``name``, where there is one."""
-        self.spans.pop(name, None)
-        _remove(self.model.graph.initializer, {name})
-        _remove(self.model.graph.input, {name})
+    def drop(self, names: Collection[str]) -> None:
+        """Forget initialisers and inputs; all at once, for each time looks through the model."""
+        for name in names:
+            self.spans.pop(name, None)
+        _remove(self.model.graph.initializer, names)
+        _remove(self.model.graph.input, names)
 
 
 SkeletonPass = Callable[[Skeleton], None]
@@ -91,10 +86,13 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
     model.ir_version = max(model.ir_version, 8)
     weights_names = {tensor.name for tensor in model.graph.initializer}
     _remove(model.graph.input, weights_names)
-    for tensor in list(model.graph.initializer):
+    for tensor in model.graph.initializer:
         value = tensor_value(tensor, path.parent)
-        if value.nbytes >= LARGE_BYTES or tensor.data_location == TensorProto.EXTERNAL:
-            skeleton.set_value(tensor.name, value)
+        if value.nbytes >= LARGE_BYTES:
+            skeleton.add(tensor.name, value)
+        elif tensor.data_location == TensorProto.EXTERNAL:
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    _remove(model.graph.initializer, skeleton.spans)
     return skeleton
 
 
@@ -179,7 +177,7 @@ def used_names(graph: onnx.GraphProto) -> set[str]:
     return used
 
 
-def _remove(named: Any, doomed: set[str]) -> None:
+def _remove(named: Any, doomed: Collection[str]) -> None:
     """Delete the items with these names from a repeated protobuf field."""
     for index in reversed([i for i, item in enumerate(named) if item.name in doomed]):
         del named[index]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from builder.compiler.prepare.pipeline import prepare
 from builder.errors import BoardwrightError, ModelRefused, UsageError
@@ -46,6 +46,23 @@ def run(folder: Path, feed: dict[str, npt.NDArray[Any]]) -> list[Any]:
 def test_batchnorm_vanishes_into_the_convolution_and_nothing_changes(tmp_path: Path) -> None:
     folder = prepared(tmp_path, conv_bn_relu())
     assert operators(folder) == ["Conv", "Relu"]
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["y.weight", "y.bias", "b.scale", "b.shift", "b.scaled"])
+def test_batchnorm_overwrites_nothing_that_has_a_name_like_its_own(
+    tmp_path: Path, name: str
+) -> None:
+    made = conv_bn_relu()
+    made.graph.node[-1].CopyFrom(helper.make_node("Add", ["b", name], ["y"]))
+    made.graph.node[-2].output[0] = "b"
+    made.graph.initializer.append(numpy_helper.from_array(np.float32(7), name))
+    if name.startswith("b."):
+        made.graph.node[0].output[0] = "conv"
+        made.graph.node.insert(1, helper.make_node("Sin", ["conv"], ["c"]))
+    folder = prepared(tmp_path, made)
     x = np.load(folder / "check/inputs/x.npy")
     expected = np.load(folder / "check/expected/y.npy")
     np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
