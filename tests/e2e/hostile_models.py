@@ -277,6 +277,14 @@ def million_nodes(folder: Path) -> Path:
     return path
 
 
+def empty_messages(folder: Path) -> Path:
+    """Write 100 million nodes of two bytes each: parsed, they take many GiB."""
+    content = b"\x0a\x00" * 100_000_000
+    path = folder / "model.onnx"
+    path.write_bytes(b"\x08\x08\x3a" + _varint(len(content)) + content)
+    return path
+
+
 def million_weights(folder: Path) -> Path:
     one = helper.make_tensor("w", FLOAT, [1], [1.0]).SerializeToString()
     content = (b"\x2a" + _varint(len(one)) + one) * 1_000_000 + simple([relu()]).SerializeToString()
@@ -539,6 +547,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile(name="10000-deep", make=deep, reasons=("too-deep",)),
     Hostile(name="12-deep", make=moderately_deep, reasons=("control-flow",), named="the-if"),
     Hostile(name="million-nodes", make=million_nodes, reasons=("too-many-nodes",)),
+    Hostile(name="empty-messages", make=empty_messages, reasons=("too-many-nodes",)),
     Hostile(name="million-weights", make=million_weights, reasons=("too-many-nodes",)),
     Hostile(
         name="duplicate-outputs", make=duplicate_outputs, reasons=("invalid-graph",), named="the-t"
