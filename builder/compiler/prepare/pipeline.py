@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -77,13 +76,12 @@ def prepare(
     with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
         graph = skeleton.read(model, writer)
         as_given = skeleton.serialized(graph)
-        _apply(inline_functions, graph)
+        _apply(inline_functions, graph, log)
         in_steps = is_quantised(graph.model)
         constants = bind(graph, binding, read_frozen(binding, frozen))
         allow_memory(folding_bytes(graph))
         for step in SKELETON_PASSES:
-            _apply(step, graph)
-            log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
+            _apply(step, graph, log)
         signature = _signature(graph)
         skeleton.write(graph, output / "model.onnx")
     limits = check_data.index_limits(graph.model.graph, _shapes(graph))
@@ -118,7 +116,7 @@ def _beside_its_weights(model: bytes, folder: Path) -> Iterator[Path]:
         path.unlink()
 
 
-def _apply(step: SkeletonPass, graph: Skeleton) -> None:
+def _apply(step: SkeletonPass, graph: Skeleton, log: Log) -> None:
     """Rewrite the model by one pass; what the pass did not foresee is a refusal that names it."""
     try:
         step(graph)
@@ -132,6 +130,7 @@ def _apply(step: SkeletonPass, graph: Skeleton) -> None:
             why=" ".join(f"{type(error).__name__}: {error}".split())[:300],
             remedy="see whether it is a valid model: onnx.checker.check_model; please report it",
         ) from None
+    log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
 
 
 def _signature(graph: Skeleton) -> Signature:
@@ -181,14 +180,9 @@ def _write_check(
     ):
         (folder / kind).mkdir(parents=True)
         for spec in specs:
-            np.save(folder / kind / f"{spec.file}.npy", _storable(arrays[spec.name]))
+            np.save(folder / kind / f"{spec.file}.npy", check_data.storable(arrays[spec.name]))
     lines = []
     for spec in signature.outputs:
         limit = tolerance(expected[spec.name], again[spec.name])
         lines.append(f"{spec.file} {limit.absolute:.9g} {limit.relative:.9g}\n")
     (folder / "tolerance.txt").write_text("".join(lines))
-
-
-def _storable(array: Any) -> Any:
-    """Return what .npy can hold: the format has no bfloat16, so its bits stand as uint16."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else np.asarray(array, order="C")
