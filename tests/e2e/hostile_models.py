@@ -170,6 +170,15 @@ def range_bomb(folder: Path) -> Path:
     return save(folder, simple(nodes, weights=tuple(ends)))
 
 
+def sparse_bomb(folder: Path) -> Path:
+    """Ask for 4 TiB of zeros around two numbers."""
+    values = helper.make_tensor("the-weight", FLOAT, [2], [1.0, 2.0])
+    indices = helper.make_tensor("i", TensorProto.INT64, [2], [0, 1])
+    graph = simple([node("Add", ["x", "the-weight"], ["y"])])
+    graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2**20, 2**20]))
+    return save(folder, graph)
+
+
 def large_input(folder: Path) -> Path:
     return save(folder, simple([relu(name="the-node")], shape=(2**20, 2**20)))
 
@@ -521,6 +530,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile(name="tile", make=lambda f: grown(f, "Tile"), reasons=("too-large",), named="the-f"),
     Hostile(name="computed", make=computed_size, reasons=("too-large",), named="the-filler"),
     Hostile(name="range", make=range_bomb, reasons=("too-large",), named="the-filler"),
+    Hostile(name="sparse", make=sparse_bomb, reasons=("too-large",), named="the-weight"),
     Hostile(name="large-input", make=large_input, reasons=("too-large",), named="x"),
     Hostile(name="overflowing-input", make=overflowing_input, reasons=("too-large",), named="x"),
     Hostile(name="negative-input", make=negative_input, reasons=("open-shape",), named="x"),

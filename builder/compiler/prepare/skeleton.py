@@ -12,12 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
 from builder.compiler.node_names import nodes, subgraphs
+from builder.compiler.prepare.plain_tensors import (
+    bring_in,
+    dense_value,
+    make_plain,
+    tensor_value,
+)
 from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
@@ -84,16 +89,25 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
     skeleton = Skeleton(model=model, writer=writer)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
     model.ir_version = max(model.ir_version, 8)
-    weights_names = {tensor.name for tensor in model.graph.initializer}
-    _remove(model.graph.input, weights_names)
-    for tensor in model.graph.initializer:
-        value = tensor_value(tensor, path.parent)
+    _read_initialisers(skeleton, path.parent)
+    make_plain(model, path.parent)
+    return skeleton
+
+
+def _read_initialisers(skeleton: Skeleton, folder: Path) -> None:
+    graph = skeleton.model.graph
+    sparse = {one.values.name: one for one in graph.sparse_initializer}
+    _remove(graph.input, {*sparse, *(tensor.name for tensor in graph.initializer)})
+    for tensor in graph.initializer:
+        value = tensor_value(tensor, folder)
         if value.nbytes >= LARGE_BYTES:
             skeleton.add(tensor.name, value)
-        elif tensor.data_location == TensorProto.EXTERNAL:
-            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
-    _remove(model.graph.initializer, skeleton.spans)
-    return skeleton
+        else:
+            bring_in(tensor, folder)
+    _remove(graph.initializer, skeleton.spans)
+    for name, tensor in sparse.items():
+        skeleton.add(name, dense_value(tensor, folder))
+    del graph.sparse_initializer[:]
 
 
 def _complete_opsets(model: onnx.ModelProto) -> None:
@@ -109,33 +123,6 @@ def _shorten_domains(model: onnx.ModelProto) -> None:
     for entry in (*opsets, *model.functions, *called):
         if entry.domain == "ai.onnx":
             entry.domain = ""
-
-
-def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
-    """Return a tensor's value; external data are mapped, never read as a whole.
-
-    Raises ``ModelRefused`` where bytes and shape do not agree.
-    """
-    try:
-        if tensor.data_location != TensorProto.EXTERNAL:
-            return np.asarray(numpy_helper.to_array(tensor))
-        info = onnx.external_data_helper.ExternalDataInfo(tensor)
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        span = Span(
-            offset=info.offset or 0,
-            size_bytes=int(np.prod(tensor.dims, dtype=np.int64)) * dtype.itemsize,
-            shape=tuple(tensor.dims),
-            dtype=dtype.name,
-        )
-        if info.length not in (None, 0, span.size_bytes):
-            raise ValueError(f"{info.length} bytes are not {list(tensor.dims)} of {dtype.name}")
-        return read_span(folder / info.location, span)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelRefused(
-            f"initialiser {tensor.name!r} is malformed",
-            reason="malformed-tensor",
-            why=str(error)[:200],
-        ) from None
 
 
 def write(skeleton: Skeleton, path: Path) -> None:
