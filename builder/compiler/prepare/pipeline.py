@@ -23,6 +23,7 @@ from builder.compiler.prepare.half import widen_halves
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
+from builder.compiler.prepare.rewriting import Tripped
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
@@ -117,20 +118,30 @@ def _beside_its_weights(model: bytes, folder: Path) -> Iterator[Path]:
 
 
 def _apply(step: SkeletonPass, graph: Skeleton, log: Log) -> None:
-    """Rewrite the model by one pass; what the pass did not foresee is a refusal that names it."""
+    """Rewrite the model by one pass; what it did not foresee is a refusal that names the node."""
     try:
         step(graph)
     except (BoardwrightError, OSError, MemoryError):
         raise
     except Exception as error:
         traceback.print_exc()
-        raise ModelRefused(
-            f"the model cannot be prepared: {step.__name__} does not know what to do with it",
-            reason="unpreparable",
-            why=" ".join(f"{type(error).__name__}: {error}".split())[:300],
-            remedy="see whether it is a valid model: onnx.checker.check_model; please report it",
-        ) from None
+        raise _unpreparable(step, error) from None
     log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
+
+
+def _unpreparable(step: SkeletonPass, error: Exception) -> ModelRefused:
+    what, cause, details = "it", error, {}
+    if isinstance(error, Tripped):
+        what = f"node {error.node!r} ({error.operator})"
+        details = {"node": error.node, "operator": error.operator}
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return ModelRefused(
+        f"the model cannot be prepared: {step.__name__} does not know what to do with {what}",
+        reason="unpreparable",
+        why=" ".join(f"{type(cause).__name__}: {cause}".split())[:300],
+        remedy="see whether it is a valid model: onnx.checker.check_model; please report it",
+        details=details,
+    )
 
 
 def _signature(graph: Skeleton) -> Signature:

@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from builder.compiler.node_names import node_name
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.compiler.refusals import is_static, value_types
+from builder.errors import BoardwrightError
 
 Array = npt.NDArray[Any]
 Operand = str | Array | np.generic
@@ -177,6 +178,15 @@ class Site:
         return output
 
 
+class Tripped(Exception):
+    """A rewrite raised what it did not foresee (the cause) at the node called ``node``."""
+
+    def __init__(self, node: str, operator: str) -> None:
+        super().__init__(node)
+        self.node = node
+        self.operator = operator
+
+
 Rewrite = Callable[[Site], bool]
 """Replaces a site's node and returns True, or returns False and has done nothing."""
 
@@ -184,7 +194,7 @@ Rewrite = Callable[[Site], bool]
 def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
     """Apply ``table`` (by operator) to every node of the outermost graph; return how many it took.
 
-    A rewrite that returns False leaves its node as it is.
+    A rewrite that returns False leaves its node as it is. Raises ``Tripped`` for one that raises.
     """
     graph = Graph.of(skeleton)
     nodes: list[onnx.NodeProto] = []
@@ -193,7 +203,7 @@ def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
     for index, node in enumerate(skeleton.model.graph.node):
         site = Site(graph=graph, node=node, name=node_name(index, node))
         take = table.get(node.op_type) if node.domain in ("", "ai.onnx", "ai.onnx.ml") else None
-        if take is None or not take(site):
+        if take is None or not _taken(take, site):
             nodes.append(node)
             continue
         count += 1
@@ -205,6 +215,15 @@ def rewrite(skeleton: Skeleton, table: Mapping[str, Rewrite]) -> int:
         for name, value in constants.items():
             skeleton.add(name, value)
     return count
+
+
+def _taken(take: Rewrite, site: Site) -> bool:
+    try:
+        return take(site)
+    except (BoardwrightError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise Tripped(site.name, site.node.op_type) from error
 
 
 def _shape(kind: onnx.TypeProto | None) -> tuple[int, ...] | None:
