@@ -101,6 +101,45 @@ def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
     }
 
 
+THERMAL = """IsStatusOverride: false
+ThermalEventListeners:
+\tcallbacks: 2
+Thermal Status: {status}
+Cached temperatures:
+\tTemperature{{mValue=41.5, mType=3, mName=skin, mStatus=2}}
+"""
+BATTERY = """Current Battery Service state:
+  AC powered: false
+  status: {status}
+  health: 2
+"""
+
+
+def phone_shell(folder: Path, *, thermal: int, battery: int) -> Transport:
+    """Return this machine as a phone whose services say so."""
+    for service, said in (
+        ("thermalservice", THERMAL.format(status=thermal)),
+        ("battery", BATTERY.format(status=battery)),
+    ):
+        (folder / service).write_text(said, encoding="utf-8")
+    program = folder / "dumpsys"
+    program.write_text(f'#!/bin/sh\ncat "{folder}/$1"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return Shell(("env", f"PATH={folder}:/usr/bin:/bin", "sh"))
+
+
+@pytest.mark.parametrize(
+    ("thermal", "battery", "on_battery"), [(0, 2, False), (2, 3, True), (1, 5, False), (0, 1, None)]
+)
+def test_a_phone_tells_of_heat_and_battery(
+    tmp_path: Path, thermal: int, battery: int, on_battery: bool | None
+) -> None:
+    board = phone_shell(tmp_path, thermal=thermal, battery=battery)
+    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path))
+    assert found.throttles == (Throttle(name="thermal service", kind="level", value=thermal),)
+    assert found.on_battery is on_battery
+
+
 def test_a_board_without_anything_is_seen_too(board: Transport, tmp_path: Path) -> None:
     _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path))
     assert found.boot_id is None
