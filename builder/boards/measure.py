@@ -36,16 +36,21 @@ class World:
     token: Callable[[], str]
     cancel: threading.Event
     tell: Callable[[str], None]
+    still: Callable[[], None] = lambda: None
     sysfs_root: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of it. ``failure`` is why it ended early; the measurements hold what was taken."""
+    """What came of it. ``failure`` is why it ended early; the measurements hold what was taken.
+
+    ``boot_id`` is of the boot that the board was in when it all began.
+    """
 
     new: Measurement
     old: Measurement | None
     failure: BoardwrightError | None
+    boot_id: str | None
 
 
 def bench_board(
@@ -84,7 +89,12 @@ def measure(site: Site, wish: Wish, new: Candidate, old: Candidate | None = None
     taken = {"new": Taken(candidate=new)} | ({"old": Taken(candidate=old)} if old else {})
     failure = _take_all(site, pinned, taken)
     made = {name: _judged(site, pinned, each, failure) for name, each in taken.items()}
-    return Outcome(new=_compared(made), old=made.get("old"), failure=failure)
+    return Outcome(
+        new=_compared(made),
+        old=made.get("old"),
+        failure=failure,
+        boot_id=site.conditions.boot_id,
+    )
 
 
 def _arrive(transport: Transport, device: str, world: World) -> Site:
@@ -99,6 +109,7 @@ def _arrive(transport: Transport, device: str, world: World) -> Site:
         token=world.token,
         cancel=world.cancel,
         tell=world.tell,
+        still=world.still,
     )
 
 
@@ -131,6 +142,7 @@ def _take_turn(
     for name in sorted(taken, key=lambda name: name != first_of_pair(turn)):
         if site.cancel.is_set():
             raise Interrupted("stopped", reason="interrupted")
+        site.still()
         block = take_block(site, wish, taken[name], minute=minute)
         place = f"minute {minute}" if minute else f"block {turn + 1} of {wish.blocks}"
         site.tell(f"{site.device}: {taken[name].candidate.label}: {place}: {_summary(block)}")

@@ -27,7 +27,8 @@ _LEAST_KEPT = 1000
 class Site:
     """A board at hand. ``token`` gives 16 random hexadecimal digits; ``tell`` hears of progress.
 
-    ``sysfs_root`` stands before ``/sys`` and ``/proc`` there; empty on every real board.
+    ``still`` raises once the board is no longer ours to measure. ``sysfs_root`` stands before
+    ``/sys`` and ``/proc`` there; empty on every real board.
     """
 
     transport: Transport
@@ -39,6 +40,7 @@ class Site:
     token: Callable[[], str]
     cancel: threading.Event
     tell: Callable[[str], None]
+    still: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def measure_trials(
     with _brought(board, lock, orders, emit) as folders:
         emit(Reached(device=board.name, stage="measure"))
         identity, conditions = survey(board.transport, token=board.nonce(), sysfs_root="")
-        stand = _Stand(board, contests, choose_cores(conditions, 1), tell)
+        stand = _Stand(board, lock, contests, choose_cores(conditions, 1), tell)
         stand.suit(budget_s, folders)
         heats = dict(enumerate(stand.rounds(folders, HEATS, "heat")))
         fastest = best(contests, heats)
@@ -98,11 +98,13 @@ class _Stand:
     def __init__(
         self,
         board: Board,
+        lock: BoardLock,
         contests: Sequence[Contest],
         cores: Sequence[int],
         tell: Callable[[str], None],
     ) -> None:
         self._board = board
+        self._lock = lock
         self._kernels = {name: contest.kernel for contest in contests for name in contest.calls}
         self._cores = cores
         self._tell = tell
@@ -138,6 +140,7 @@ class _Stand:
 
     def _profile(self, folder: str) -> tuple[KernelTime, ...]:
         self._board.go_on()
+        self._lock.check()
         words = runner.command(
             folder, "profile", threads=1, cores=self._cores, warmup=1, runs=self._runs
         )
