@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -37,13 +38,23 @@ def deploy(board: Board, order: Order, emit: Emit) -> Deployed:
     (preflight, space, permission), ``DeviceBusy``, ``DeviceLost``, ``IntegrityError`` (transfer
     damaged twice, check failed), ``Interrupted``.
     """
+    with deploying(board, order, emit) as (done, _):
+        return done
+
+
+@contextmanager
+def deploying(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Deployed, BoardLock]]:
+    """Deploy, and hold the board inside the context: nobody else can change what runs there.
+
+    Raises what ``deploy`` does, on entering.
+    """
     tell = partial(_tell, emit, board)
     tell("probe")
     facts = probe(board)
     refuse_unfit(facts, order.needs, where=board.name)
     tell("lock")
     with hold(board, order.who, wait_s=order.wait_s, on_wait=_waiting(emit, board)) as lock:
-        return _Delivery(board, order, lock, facts, emit).make()
+        yield _Delivery(board, order, lock, facts, emit).make(), lock
 
 
 def bring(board: Board, order: Order, lock: BoardLock, emit: Emit) -> Release:
