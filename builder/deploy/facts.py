@@ -95,8 +95,8 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
         feature_spelling=spelling or None,
         features=frozenset(features.split()),
         cores=_number(replies.first("cores")) or None,
-        memory_bytes=_kib(replies.first("MemTotal")),
-        available_bytes=_kib(replies.first("MemAvailable")),
+        memory_bytes=kib_in_bytes(replies.first("MemTotal")),
+        available_bytes=kib_in_bytes(replies.first("MemAvailable")),
         governor=replies.first("governor"),
         frequency_khz=(
             _number(replies.first("current_khz")),
@@ -115,7 +115,7 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
         writable=replies.first("writable") == "yes",
         owned=replies.first("owned") == "yes",
         mount=_mount(replies.first("mount")),
-        free_bytes=_kib(replies.first("free_kib")),
+        free_bytes=kib_in_bytes(replies.first("free_kib")),
     )
 
 
@@ -134,7 +134,8 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) <= 18 else None
 
 
-def _kib(text: str | None) -> int | None:
+def kib_in_bytes(text: str | None) -> int | None:
+    """Return a number of KiB that a board told in bytes, None where it is no number."""
     number = _number(text)
     return None if number is None else number * 1024
 

@@ -90,10 +90,5 @@ while read -r source at kind words rest; do
   esac
 done < /proc/mounts 2> /dev/null
 say mount "$best" "$options"
-df -Pk "$place" 2> /dev/null | while read -r source total used free rest; do
-  case $free in
-    *[!0-9]* | '') ;;
-    *) say free_kib "$free" ;;
-  esac
-done
+say_free "$place"
 finish

@@ -10,7 +10,8 @@ import pytest
 from builder.boards.rollback import roll_back
 from builder.boards.survey import probe, take_stock
 from builder.deploy.layout import Release
-from builder.errors import DeviceLost, DeviceRefused, IntegrityError
+from builder.deploy.replies import lock_lost
+from builder.errors import DeviceBusy, DeviceLost, DeviceRefused, IntegrityError
 from builder.model.deployed import Reached
 from tests.bundles import FAILS, FAILS_WHEN_CURRENT, make_bundle, some_weights
 from tests.contract.boards import Bench
@@ -107,6 +108,18 @@ class TestEveryUserland:
         with pytest.raises(IntegrityError):
             bench.deploy(make_bundle(tmp_path / "b", "one", fault=FAILS_WHEN_CURRENT))
         assert not os.path.lexists(bench.root / "current")
+
+    def test_a_link_that_leads_nowhere_is_none(self, bench: Bench, tmp_path: Path) -> None:
+        first = bench.deploy(make_bundle(tmp_path / "old", "old"))
+        (bench.root / "current").unlink()
+        (bench.root / "current").symlink_to("releases/00000099-toy-0123456789abcdef")
+        assert take_stock(bench.board).current is None
+        with pytest.raises(IntegrityError) as caught:
+            bench.deploy(make_bundle(tmp_path / "bad", "bad", fault=FAILS_WHEN_CURRENT))
+        assert caught.value.state == "the board runs nothing"
+        done = bench.deploy(make_bundle(tmp_path / "new", "new"))
+        assert (bench.runs, done.previous) == ("new", None)
+        assert first.release.partition("-")[2] in bench.releases()
 
     def test_rollback_and_back_again(self, bench: Bench, tmp_path: Path) -> None:
         old, new = (make_bundle(tmp_path / word, word) for word in ("old", "new"))
@@ -225,6 +238,38 @@ def test_a_base_that_lies_costs_a_second_try(local: Bench, tmp_path: Path) -> No
     done = local.deploy(make_bundle(tmp_path / "new", "same", weights=new))
     assert done.sent_bytes > 2 * MIB
     assert (local.root / "current/share/weights.bin").read_bytes() == new
+
+
+def test_a_current_release_without_its_manifest_is_no_base(local: Bench, tmp_path: Path) -> None:
+    weights = some_weights(MIB)
+    local.deploy(make_bundle(tmp_path / "old", "same", weights=weights))
+    (local.root / "current/manifest.json").unlink()
+    done = local.deploy(make_bundle(tmp_path / "new", "same", weights=b"more" + weights))
+    assert done.sent_bytes > MIB
+    assert local.runs == "same"
+
+
+def test_a_list_of_parts_that_is_too_long_is_no_list(local: Bench, tmp_path: Path) -> None:
+    weights = some_weights(MIB)
+    local.deploy(make_bundle(tmp_path / "old", "same", weights=weights))
+    for parts in (local.root / "store").glob("*.parts"):
+        parts.chmod(0o644)
+        parts.write_bytes(bytes(1 << 20))
+    done = local.deploy(make_bundle(tmp_path / "new", "same", weights=b"more" + weights))
+    assert done.sent_bytes > MIB
+
+
+def test_a_failure_after_the_switch_says_what_runs(local: Bench, tmp_path: Path) -> None:
+    local.deploy(make_bundle(tmp_path / "old", "old"))
+
+    def lose_the_lock(event: object) -> None:
+        if isinstance(event, Reached) and event.stage == "prune":
+            raise lock_lost("bench")
+
+    with pytest.raises(DeviceBusy) as caught:
+        local.deploy(make_bundle(tmp_path / "new", "new"), listen=lose_the_lock, keep=1)
+    assert local.runs == "new"
+    assert caught.value.state == f"the board runs {(local.root / 'current').readlink().name}"
 
 
 def test_scraps_of_a_dead_client_go_with_the_next_deployment(local: Bench, tmp_path: Path) -> None:
