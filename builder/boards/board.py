@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from builder.boards.commands import called, refuse_cancelled, silence
 from builder.deploy.replies import Replies, parse_replies
-from builder.errors import Interrupted
 from builder.model.device import Completed
 from builder.package_files import templates_root
 from builder.ports import Transport
@@ -26,7 +26,8 @@ _ANSWER_BYTES = 4 << 20
 class Board:
     """A board and the folder on it that is ours. ``name`` is what the user calls it.
 
-    ``root`` may begin with ``~/``. ``cancel`` ends the work before the next thing is asked.
+    ``root`` may begin with ``~/``. ``cancel`` ends the work before the next thing is asked, and
+    programs at once; a script that changes the board ends by itself.
     """
 
     name: str
@@ -52,18 +53,21 @@ class Board:
         """
         self.go_on()
         nonce = self.nonce()
-        completed = self.transport.run(
-            self.command(script, nonce, *arguments),
-            stdin=_encoded(lines),
-            limit_bytes=_ANSWER_BYTES,
-            timeout_s=timeout_s,
-        )
+        with called(f"{self.name}: {script}"):
+            completed = self.transport.run(
+                self.command(script, nonce, *arguments),
+                stdin=_encoded(lines),
+                limit_bytes=_ANSWER_BYTES,
+                timeout_s=timeout_s,
+            )
         return parse_replies(completed.stdout, nonce, where=self.name)
 
     def run(self, command: Sequence[str], *, timeout_s: float) -> Completed:
-        """Run a program of the board."""
+        """Run a program of the board that reads no input; ``cancel`` ends it."""
         self.go_on()
-        return self.transport.run(command, timeout_s=timeout_s)
+        where = f"{self.name}: {command[0].rpartition('/')[2]}"
+        with called(where), silence(self.cancel, self.name) as stdin:
+            return self.transport.run(command, stdin=stdin, timeout_s=timeout_s)
 
     def read(self, path: str, *, limit_bytes: int) -> bytes:
         """Return the content of a file of the board, of at most ``limit_bytes``."""
@@ -81,8 +85,7 @@ class Board:
 
     def go_on(self) -> None:
         """Raise ``Interrupted`` when the work is to stop."""
-        if self.cancel.is_set():
-            raise Interrupted("stopped", reason="interrupted", where=self.name)
+        refuse_cancelled(self.cancel, self.name)
 
 
 @cache

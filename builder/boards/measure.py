@@ -13,6 +13,7 @@ from builder.bench.pinning import choose_cores, fitting
 from builder.bench.result import Block, Board, Measurement, Pace, Problem
 from builder.bench.sustained import by_minute
 from builder.bench.validity import problems
+from builder.boards.commands import refuse_cancelled
 from builder.boards.governor import governed
 from builder.boards.snapshot import survey
 from builder.boards.take import (
@@ -24,7 +25,7 @@ from builder.boards.take import (
     take_cold_starts,
     take_profile,
 )
-from builder.errors import BoardwrightError, Interrupted
+from builder.errors import BoardwrightError
 from builder.ports import Clock, Transport
 
 
@@ -98,7 +99,9 @@ def measure(site: Site, wish: Wish, new: Candidate, old: Candidate | None = None
 
 
 def _arrive(transport: Transport, device: str, world: World) -> Site:
-    identity, conditions = survey(transport, token=world.token(), sysfs_root=world.sysfs_root)
+    identity, conditions = survey(
+        transport, token=world.token(), sysfs_root=world.sysfs_root, where=device
+    )
     return Site(
         transport=transport,
         device=device,
@@ -140,8 +143,7 @@ def _take_turn(
     site: Site, wish: Wish, taken: dict[str, Taken], turn: int, *, minute: int | None
 ) -> None:
     for name in sorted(taken, key=lambda name: name != first_of_pair(turn)):
-        if site.cancel.is_set():
-            raise Interrupted("stopped", reason="interrupted")
+        refuse_cancelled(site.cancel, site.device)
         site.still()
         block = take_block(site, wish, taken[name], minute=minute)
         place = f"minute {minute}" if minute else f"block {turn + 1} of {wish.blocks}"

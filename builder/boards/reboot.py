@@ -37,7 +37,9 @@ def _boot_id_again(again: Return, pause: Callable[[float], object]) -> str | Non
     for _ in range(_TRIES):
         try:
             with again() as board:
-                _, conditions = survey(board.transport, token=board.nonce(), sysfs_root="")
+                _, conditions = survey(
+                    board.transport, token=board.nonce(), sysfs_root="", where=board.name
+                )
                 return conditions.boot_id
         except BoardwrightError:
             pause(_BETWEEN_S)

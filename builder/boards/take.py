@@ -125,6 +125,8 @@ def _run(site: Site, wish: Wish, taken: Taken, mode: str, **options: float) -> O
         site.transport,
         words,
         token=site.token(),
+        where=f"{site.device}: run --{mode}",
+        cancel=site.cancel,
         sysfs_root=site.sysfs_root,
         timeout_s=_LONGEST_RUN_S + 2 * options.get("min_seconds", 0),
     )

@@ -54,7 +54,9 @@ def measure_trials(
     """
     with _brought(board, lock, orders, emit) as folders:
         emit(Reached(device=board.name, stage="measure"))
-        identity, conditions = survey(board.transport, token=board.nonce(), sysfs_root="")
+        identity, conditions = survey(
+            board.transport, token=board.nonce(), sysfs_root="", where=board.name
+        )
         stand = _Stand(board, lock, contests, choose_cores(conditions, 1), tell)
         stand.suit(budget_s, folders)
         heats = dict(enumerate(stand.rounds(folders, HEATS, "heat")))
@@ -145,7 +147,12 @@ class _Stand:
             folder, "profile", threads=1, cores=self._cores, warmup=1, runs=self._runs
         )
         seen = observe(
-            self._board.transport, words, token=self._board.nonce(), timeout_s=_LONGEST_S
+            self._board.transport,
+            words,
+            token=self._board.nonce(),
+            where=f"{self._board.name}: run --profile",
+            cancel=self._board.cancel,
+            timeout_s=_LONGEST_S,
         )
         runner.refuse_failure(seen.status, seen.stderr, where=self._board.name)
         return runner.parse_profile(seen.stdout)

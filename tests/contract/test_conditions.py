@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -65,7 +66,14 @@ def tree(tmp_path: Path) -> Sysfs:
 
 
 def look(board: Transport, tree: Sysfs, command: Sequence[str]) -> Observed:
-    return observe(board, command, token=TOKEN, sysfs_root=str(tree.root))
+    return observe(
+        board,
+        command,
+        token=TOKEN,
+        where="pi",
+        cancel=threading.Event(),
+        sysfs_root=str(tree.root),
+    )
 
 
 def reasons(seen: Observed) -> set[str]:
@@ -84,7 +92,7 @@ def reasons(seen: Observed) -> set[str]:
 
 
 def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
-    identity, found = survey(board, token=TOKEN, sysfs_root=str(tree.root))
+    identity, found = survey(board, token=TOKEN, sysfs_root=str(tree.root), where="pi")
     assert identity.cpu == "Raspberry Pi 4 Model B Rev 1.4"
     assert identity.machine and identity.kernel
     assert (found.boot_id, found.uptime_s, found.allowed) == (BOOT, 1000.0, (0, 1, 2, 3))
@@ -141,13 +149,13 @@ def test_a_phone_tells_of_heat_and_battery(
 
 
 def test_a_board_without_anything_is_seen_too(board: Transport, tmp_path: Path) -> None:
-    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path))
+    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path), where="pi")
     assert found.boot_id is None
     assert found.cores == ()
 
 
 def test_this_machine_is_seen(board: Transport) -> None:
-    seen = observe(board, ("true",), token=TOKEN)
+    seen = observe(board, ("true",), token=TOKEN, where="pi", cancel=threading.Event())
     assert seen.before.boot_id == seen.after.boot_id is not None
     assert seen.before.cores
     assert seen.before.uptime_s and seen.after.uptime_s

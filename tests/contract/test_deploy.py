@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from builder.boards.rollback import roll_back
 from builder.boards.survey import probe, take_stock
 from builder.deploy.layout import Release
 from builder.deploy.replies import lock_lost
-from builder.errors import DeviceBusy, DeviceLost, DeviceRefused, IntegrityError
+from builder.errors import DeviceBusy, DeviceLost, DeviceRefused, IntegrityError, Interrupted
 from builder.model.deployed import Reached
 from tests.bundles import FAILS, FAILS_WHEN_CURRENT, make_bundle, some_weights
 from tests.contract.boards import Bench
@@ -238,6 +240,25 @@ def test_a_base_that_lies_costs_a_second_try(local: Bench, tmp_path: Path) -> No
     done = local.deploy(make_bundle(tmp_path / "new", "same", weights=new))
     assert done.sent_bytes > 2 * MIB
     assert (local.root / "current/share/weights.bin").read_bytes() == new
+
+
+def test_who_stops_while_a_check_runs_waits_for_nothing(local: Bench, tmp_path: Path) -> None:
+    mark = tmp_path / "began"
+    slow = make_bundle(tmp_path / "slow", "slow", fault=f"touch {mark}; sleep 100")
+    local.deploy(make_bundle(tmp_path / "old", "old"))
+
+    def stop() -> None:
+        while not mark.exists():
+            time.sleep(0.01)
+        local.board.cancel.set()
+
+    threading.Thread(target=stop).start()
+    began_s = time.monotonic()
+    with pytest.raises(Interrupted) as caught:
+        local.deploy(slow)
+    assert time.monotonic() - began_s < 50
+    assert caught.value.state == "what the board runs has not changed"
+    assert local.runs == "old"
 
 
 def test_a_current_release_without_its_manifest_is_no_base(local: Bench, tmp_path: Path) -> None:
