@@ -152,7 +152,9 @@ held() {
   done
   case $ticket in
     'locks/ticket-*') return 1 ;;
-    locks/ticket-*[!0-9]* | locks/ticket-) refuse planted-link "$ticket" ;;
+    locks/ticket-*[!0-9]*) refuse planted-link "$ticket" ;;
+    locks/ticket-????????) ;;
+    *) refuse planted-link "$ticket" ;; # names of other lengths are in no order with ours
   esac
   top=${ticket#locks/ticket-}
   # Its taker may have made way for a higher one since.
