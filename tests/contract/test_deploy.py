@@ -293,6 +293,19 @@ def test_a_failure_after_the_switch_says_what_runs(local: Bench, tmp_path: Path)
     assert caught.value.state == f"the board runs {(local.root / 'current').readlink().name}"
 
 
+def test_hashes_that_cannot_be_read_cost_no_object(tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    bench = Bench(make_userland("busybox", tmp_path / "board"), tmp_path / "board" / "root")
+    bench.deploy(make_bundle(tmp_path / "a", "a"))
+    before = take_stock(bench.board).objects
+    grep = tmp_path / "board/tools/grep"
+    grep.unlink()
+    grep.write_text("#!/bin/sh\nexit 2\n")
+    grep.chmod(0o755)
+    bench.deploy(make_bundle(tmp_path / "b", "b"), keep=1)
+    assert before.keys() <= take_stock(bench.board).objects.keys()
+
+
 def test_scraps_of_a_dead_client_go_with_the_next_deployment(local: Bench, tmp_path: Path) -> None:
     local.deploy(make_bundle(tmp_path / "a", "a"))
     (local.root / "store/.new-abc").write_bytes(b"half")
