@@ -12,7 +12,7 @@ from builder.bench.comparison import LEAST_PAIRS, compare, first_of_pair
 from builder.bench.pinning import choose_cores, fitting
 from builder.bench.result import Block, Board, Measurement, Pace, Problem
 from builder.bench.sustained import by_minute
-from builder.bench.validity import problems
+from builder.bench.validity import problems, spoilt
 from builder.boards.commands import refuse_cancelled
 from builder.boards.governor import governed
 from builder.boards.snapshot import survey
@@ -147,7 +147,7 @@ def _take_turn(
         site.still()
         block = take_block(site, wish, taken[name], minute=minute)
         place = f"minute {minute}" if minute else f"block {turn + 1} of {wish.blocks}"
-        site.tell(f"{site.device}: {taken[name].candidate.label}: {place}: {_summary(block)}")
+        site.tell(f"{taken[name].candidate.label}: {place}: {_summary(block)}")
 
 
 def _summary(block: Block) -> str:
@@ -156,7 +156,10 @@ def _summary(block: Block) -> str:
 
 def _judged(site: Site, wish: Wish, taken: Taken, failure: BoardwrightError | None) -> Measurement:
     blocks = tuple(taken.blocks)
-    found = problems(blocks, busy_cores=wish.busy_cores, sustained=bool(wish.sustained_minutes))
+    sustained = bool(wish.sustained_minutes)
+    found = problems(blocks, busy_cores=wish.busy_cores, sustained=sustained)
+    if taken.around_starts is not None:
+        found = (*spoilt(*taken.around_starts, "cold starts", sustained=sustained), *found)
     if failure is not None:
         found = (*found, Problem(reason=failure.reason, where="the end", what=failure.what))
     return Measurement(

@@ -254,9 +254,24 @@ def test_a_failing_runner_says_why(tree: Sysfs, bundle: Path) -> None:
 
 
 def test_a_runner_that_cannot_start_another_has_no_cold_start(tree: Sysfs, bundle: Path) -> None:
-    first(bundle, "cold-start", "exit 2")
+    first(bundle, "cold-start", "exit 126")
     [outcome] = bench(tree, bundle)
     assert (outcome.new.status, outcome.new.cold_start_us) == ("valid", ())
+
+
+def test_cold_starts_that_fail_end_it(tree: Sysfs, bundle: Path) -> None:
+    first(bundle, "cold-start", "echo 'run: no memory' >&2; exit 4")
+    [outcome] = bench(tree, bundle)
+    assert outcome.failure is not None
+    assert (outcome.failure.reason, outcome.failure.why) == ("runner-failed", "no memory")
+
+
+def test_cold_starts_are_judged_too(tree: Sysfs, bundle: Path) -> None:
+    first(bundle, "cold-start", f"echo powersave > '{tree.root / GOVERNORS[0]}'")
+    [outcome] = bench(tree, bundle)
+    assert [(p.reason, p.where) for p in outcome.new.problems] == [
+        ("governor-changed", "cold starts")
+    ]
 
 
 class Dying(LocalBoard):

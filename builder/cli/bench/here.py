@@ -62,7 +62,7 @@ def _world(cancel: threading.Event) -> World:
         clock=SystemClock(),
         token=lambda: secrets.token_hex(8),
         cancel=cancel,
-        tell=lambda line: click.echo(line, err=True),
+        tell=lambda line: click.echo(f"{DEVICE}: {line}", err=True),
     )
 
 
