@@ -26,6 +26,17 @@ class Outcome:
     failure: BoardwrightError | None
     figures: Figures
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as the data that ``summary --json`` prints."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "seconds": self.seconds,
+            "status": "failed" if self.failure else "ok",
+            "error": self.failure and self.failure.to_json(),
+            "figures": dict(self.figures),
+        }
+
 
 def outcomes_of(text: str | bytes, *, name: str) -> tuple[Outcome, ...]:
     """Return what a document tells; ``name`` is what its job is called.

@@ -15,6 +15,7 @@ from builder.cli.bench.verdict import Ledger, show
 from builder.cli.failure import say
 from builder.cli.measure_options import BenchFlags
 from builder.cli.report import write_page
+from builder.effects.results import need_folder
 from builder.errors import BoardwrightError
 from builder.model.deployed import Emit, Succeeded
 from builder.model.target import Target
@@ -77,5 +78,9 @@ class AfterDeploy:
 
 
 def after_deploy(flags: BenchFlags, results: Path, page: Path | None) -> AfterDeploy:
-    """Return how to measure with the options of ``deploy-remote``."""
+    """Return how to measure with the options of ``deploy-remote``.
+
+    Raises as ``allowed_change`` and ``need_folder`` do: before anything is deployed.
+    """
+    need_folder(results)
     return AfterDeploy(flags=flags, ledger=Ledger(results, allowed_change(flags)), page=page)

@@ -19,7 +19,7 @@ from builder.cli.fleet import own_name
 from builder.cli.measure_options import BenchFlags
 from builder.deploy.layout import Holder, Release
 from builder.errors import UsageError
-from builder.model.deployed import Emit, Reached, Waited
+from builder.model.deployed import Emit, Reached, Told, Waited
 from builder.model.target import Target
 from builder.report.bench_view import brief
 
@@ -50,7 +50,7 @@ def bench_held(
     new, old = _candidates(board, lock, target, flags, emit)
     emit(Reached(device=board.name, stage="measure"))
     wish, threads = wish_of(flags, target.bench), threads_of(flags, target.bench)
-    world = _world(board, lock)
+    world = _world(board, lock, emit)
     outcomes = bench_board(board.transport, board.name, wish, threads, world, new, old)
     return explained(outcomes, again, pause=board.cancel.wait)
 
@@ -86,11 +86,11 @@ def _candidate(board: Board, lock: BoardLock, release: Release) -> Candidate:
     return candidate(folder, load_manifest(text), digest, release=release.name)
 
 
-def _world(board: Board, lock: BoardLock) -> World:
+def _world(board: Board, lock: BoardLock, emit: Emit) -> World:
     return World(
         clock=SystemClock(),
         token=board.nonce,
         cancel=board.cancel,
-        tell=lambda _: None,
+        tell=lambda line: emit(Told(device=board.name, line=line)),
         still=lock.check,
     )

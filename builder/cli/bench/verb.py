@@ -21,6 +21,7 @@ from builder.cli.environment import Environment, read_environment
 from builder.cli.measure_options import BenchFlags, measure_options
 from builder.cli.reaching import reached
 from builder.cli.visits import Reach, visit
+from builder.effects.results import need_folder
 from builder.errors import BoardwrightError, UsageError
 from builder.model.deployed import Emit, Succeeded
 from builder.model.device import Device
@@ -51,6 +52,7 @@ def command(bundle: Path | None, out: Path, **options: Any) -> int:
     rivals = options.pop("rivals")
     flags = BenchFlags(**options, target_folders=reach.target_folders)
     ledger = Ledger(out, allowed_change(flags))
+    need_folder(out)
     environment = read_environment()
     with cancelled_by_signals() as cancel:
         if bundle is None:
