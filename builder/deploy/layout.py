@@ -2,8 +2,8 @@
 
 ``root/store/<sha256>`` files by content, ``root/releases/<number>-<id>/`` bundles made of them,
 ``root/current`` a link to one of those, ``root/locks/ticket-<number>`` who may change all this,
-``root/results/`` what was measured there. A release's number is that of the ticket it was made
-current with; 0 is for one that never was, or that was given up.
+``root/results/`` is kept for what is measured there. A release's number is that of the ticket it
+was made current with; 0 is for one that never was, or that was given up.
 """
 
 from __future__ import annotations

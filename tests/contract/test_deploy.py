@@ -17,7 +17,7 @@ from builder.errors import DeviceBusy, DeviceLost, DeviceRefused, IntegrityError
 from builder.model.deployed import Reached
 from tests.bundles import FAILS, FAILS_WHEN_CURRENT, make_bundle, some_weights
 from tests.contract.boards import Bench
-from tests.userlands import USERLANDS, make_userland
+from tests.userlands import USERLANDS, make_userland, recording_sync
 
 MIB = 1 << 20
 
@@ -291,6 +291,25 @@ def test_a_failure_after_the_switch_says_what_runs(local: Bench, tmp_path: Path)
         local.deploy(make_bundle(tmp_path / "new", "new"), listen=lose_the_lock, keep=1)
     assert local.runs == "new"
     assert caught.value.state == f"the board runs {(local.root / 'current').readlink().name}"
+
+
+def test_what_is_new_is_on_the_disk_before_it_counts(tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    log = tmp_path / "synced"
+    bench = Bench(recording_sync(tmp_path / "board", log), tmp_path / "board" / "root")
+    bundle = make_bundle(tmp_path / "b", "one", weights=some_weights(MIB), extra=2)
+    release = bench.deploy(bundle).release
+    laid_out, named, switched = [line.split("|") for line in log.read_text().splitlines()]
+    paths = laid_out[0].split()
+    assert {"store", "releases"} <= set(paths)
+    assert {f"store/{file.sha256}" for file in bundle.files} <= set(paths)
+    folders = {path.partition("/")[2].partition("/")[2] for path in paths if ".new-" in path}
+    assert {"bin", "share", "check", "check/expected"} <= folders
+    assert laid_out[1].strip() == ""  # as `ls` has it: no release but one that is still being made
+    assert (named[0], named[1].strip()) == ("releases", release)
+    assert "->" not in laid_out[2] + named[2]
+    assert switched[0] == ". releases"
+    assert f"-> releases/{release}" in switched[2]
 
 
 def test_hashes_that_cannot_be_read_cost_no_object(tmp_path: Path) -> None:
