@@ -126,10 +126,11 @@ def deploy_remote(flags: DeployFlags, reach: Reach, environment: Environment) ->
         def act(board: Board, device: Device, target: Target, emit: Emit) -> Succeeded:
             bundle = bundles[target.name]
             if not isinstance(bundle, LocalBundle):
-                return unbuilt(device.name, target.name)
+                keep = flags.keep or device.keep
+                return unbuilt(device.name, target.name, keep=keep, measured=flags.bench)
             order = _order(bundle, device, target, flags)
             if flags.dry_run:
-                return _plan(board, order, emit)
+                return _plan(board, order, emit, measured=flags.bench)
             with _deployed(board, order, emit) as (done, lock):
                 if after is None:
                     return done
@@ -194,9 +195,9 @@ def _deployed(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Succeede
         yield succeeded(done, order.bundle, seconds=clock.monotonic_s() - began_s), lock
 
 
-def _plan(board: Board, order: Order, emit: Emit) -> Succeeded:
+def _plan(board: Board, order: Order, emit: Emit, *, measured: bool) -> Succeeded:
     emit(Reached(device=board.name, stage="survey"))
-    return planned(board.name, *plan_deploy(board, order))
+    return planned(board.name, *plan_deploy(board, order), measured=measured)
 
 
 def _devices(flags: DeployFlags, reach: Reach, environment: Environment) -> tuple[Device, ...]:

@@ -95,3 +95,13 @@ def test_a_page_that_cannot_be_written_hides_nothing(
     assert done.devices["pi"]["status"] == "ok"
     assert done.devices["pi"]["measurements"]
     assert "no/such" in done.err
+
+
+def test_one_board_that_fails_stops_no_other(
+    boardwright: Boardwright, boards: Path, bundle: Path
+) -> None:
+    boards.mkdir()
+    (boards / "pi").write_text("in the way")
+    done = boardwright("deploy-remote", "--device", "*", "-j", "2", "--bundle", bundle, "--json")
+    assert done.code == 7
+    assert [done.devices[name]["status"] for name in ("pi", "nano")] == ["failed", "ok"]
