@@ -7,18 +7,16 @@ import io
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from builder.boards.commands import called, refuse_cancelled, silence
+from builder.boards.scripts import script_text
 from builder.deploy.replies import Replies, parse_replies
 from builder.model.device import Completed
-from builder.package_files import templates_root
 from builder.ports import Transport
 
 Nonce = Callable[[], str]
 """Gives a word that no board can foresee."""
 
-_COMMON = "common"
 _ANSWER_BYTES = 4 << 20
 
 
@@ -86,18 +84,6 @@ class Board:
     def go_on(self) -> None:
         """Raise ``Interrupted`` when the work is to stop."""
         refuse_cancelled(self.cancel, self.name)
-
-
-@cache
-def script_text(name: str) -> str:
-    """Return a script of ``templates/device`` with what all of them share in front.
-
-    Without comments and indentation: dropbear takes commands of at most 9,000 bytes.
-    """
-    folder = templates_root() / "device"
-    texts = ((folder / f"{part}.sh").read_text(encoding="ascii") for part in (_COMMON, name))
-    lines = (line.strip() for text in texts for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
 
 
 def _encoded(lines: Iterable[str]) -> tuple[bytes, ...]:

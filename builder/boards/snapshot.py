@@ -6,12 +6,11 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from builder.bench.conditions import TEXT_LIMIT, Conditions, parse_conditions
 from builder.boards.commands import called, silence
+from builder.boards.scripts import script_text
 from builder.errors import MeasurementInvalid
-from builder.package_files import templates_root
 from builder.ports import Transport
 
 _SNAPSHOT_BYTES = 1 << 20
@@ -35,12 +34,6 @@ class Observed:
     stderr: bytes
     before: Conditions
     after: Conditions
-
-
-@cache
-def device_script(name: str) -> str:
-    """Return a script of ``templates/device``, for ``sh -c``."""
-    return (templates_root() / "device" / f"{name}.sh").read_text(encoding="utf-8")
 
 
 def survey(
@@ -95,7 +88,7 @@ def observe(
 
 
 def _asking(token: str, sysfs_root: str, *command: str) -> tuple[str, ...]:
-    return ("sh", "-c", device_script("conditions"), "conditions", token, sysfs_root, *command)
+    return ("sh", "-c", script_text("conditions"), "conditions", token, sysfs_root, *command)
 
 
 def _parts(output: bytes, token: str) -> dict[str, str]:

@@ -20,6 +20,14 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceClock:
+    """The clock of something beside the cores, memory or a GPU; now, in kHz."""
+
+    name: str
+    khz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """What a path lies on: the mount point, and its type with the mount's options."""
 
@@ -56,6 +64,7 @@ class DeviceFacts:
     available_bytes: int | None
     governor: str | None
     frequency_khz: tuple[int | None, int | None, int | None]  # now, least, most
+    clocks: tuple[DeviceClock, ...]
     sensors: tuple[Sensor, ...]
     throttled: str | None
     l4t: str | None
@@ -103,6 +112,7 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
             _number(replies.first("least_khz")),
             _number(replies.first("most_khz")),
         ),
+        clocks=tuple(filter(None, map(_clock, replies.all("clock")))),
         sensors=tuple(filter(None, map(_sensor, replies.all("sensor")))),
         throttled=replies.first("throttled"),
         l4t=replies.first("l4t"),
@@ -155,6 +165,12 @@ def _sensor(text: str) -> Sensor | None:
     value = int(degrees)
     # The kernel's unit is a thousandth of a degree; a few old drivers say degrees.
     return Sensor(name=name, celsius=value / 1000 if abs(value) >= 1000 else float(value))
+
+
+def _clock(text: str) -> DeviceClock | None:
+    rate, _, name = text.partition(" ")
+    hertz = _number(rate)
+    return None if hertz is None else DeviceClock(name=name, khz=hertz // 1000)
 
 
 def _mount(text: str | None) -> Mount | None:

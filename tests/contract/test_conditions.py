@@ -19,7 +19,8 @@ from builder.bench.conditions import Throttle
 from builder.bench.result import Block
 from builder.bench.validity import problems
 from builder.boards.governor import governed
-from builder.boards.snapshot import Observed, device_script, observe, survey
+from builder.boards.scripts import script_text
+from builder.boards.snapshot import Observed, observe, survey
 from builder.effects.local_board import LocalBoard
 from builder.errors import DeviceRefused, MeasurementInvalid
 from builder.model.device import Completed
@@ -101,6 +102,7 @@ def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
     assert (core.governor, core.current_khz, core.min_khz) == ("ondemand", 600_000, 600_000)
     assert (core.max_khz, core.limit_khz, core.group) == (1_500_000, 1_500_000, "2")
     assert core.busy_ticks == 1510
+    assert [(clock.name, clock.khz) for clock in found.clocks] == [("57000000.gpu", 500_000)]
     assert [(zone.zone, zone.celsius) for zone in found.temperatures] == [("cpu-thermal", 48.686)]
     assert set(found.throttles) == {
         Throttle(name="cpufreq-cpu0", kind="level", value=0),  # and no fan
@@ -299,7 +301,7 @@ def the_governors_script(
     shell: str, *arguments: str
 ) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run what a board runs while its governor is changed; kill it at the end."""
-    command = (*SHELLS[shell], "-c", device_script("governor"), "governor", *arguments)
+    command = (*SHELLS[shell], "-c", script_text("governor"), "governor", *arguments)
     pipe = subprocess.PIPE
     script = subprocess.Popen(command, stdin=pipe, stdout=pipe, preexec_fn=_heed_signals)
     return killed_at_the_end(script)
