@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -49,12 +49,14 @@ def deploying(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Deployed
     Raises what ``deploy`` does, on entering.
     """
     tell = partial(_tell, emit, board)
-    tell("probe")
-    with leaving(UNCHANGED):
-        facts = probe(board)
-        refuse_unfit(facts, order.needs, where=board.name)
-    tell("lock")
-    with hold(board, order.who, wait_s=order.wait_s, on_wait=_waiting(emit, board)) as lock:
+    with ExitStack() as held:
+        with leaving(UNCHANGED):
+            tell("probe")
+            facts = probe(board)
+            refuse_unfit(facts, order.needs, where=board.name)
+            tell("lock")
+            on_wait = _waiting(emit, board)
+            lock = held.enter_context(hold(board, order.who, wait_s=order.wait_s, on_wait=on_wait))
         yield _Delivery(board, order, lock, facts, emit).make(), lock
 
 

@@ -6,9 +6,10 @@ from builder.boards.board import Board
 from builder.boards.checking import check_release
 from builder.boards.lock import hold
 from builder.boards.survey import take_stock
-from builder.boards.switching import switch_to
+from builder.boards.switching import leaving, switch_to
 from builder.deploy.deployment import to_go_back
 from builder.deploy.layout import Holder, Release
+from builder.deploy.replies import UNCHANGED
 from builder.model.deployed import Emit, Reached, Waited
 
 
@@ -26,7 +27,7 @@ def roll_back(
         emit(Waited(device=board.name, who=holder.who, age_s=holder.age_s))
 
     emit(Reached(device=board.name, stage="lock"))
-    with hold(board, who, wait_s=wait_s, on_wait=waiting) as lock:
+    with leaving(UNCHANGED), hold(board, who, wait_s=wait_s, on_wait=waiting) as lock:
         emit(Reached(device=board.name, stage="survey"))
         found = take_stock(board)
         release = to_go_back(found, wanted, where=board.name)

@@ -78,8 +78,9 @@ class TestEveryUserland:
     def test_a_cut_is_resumed_where_it_was(self, bench: Bench, tmp_path: Path) -> None:
         bundle = make_bundle(tmp_path / "b", "one", weights=some_weights(3 * MIB))
         bench.watched.cut_after_bytes = 2 * MIB
-        with pytest.raises(DeviceLost):
+        with pytest.raises(DeviceLost) as caught:
             bench.deploy(bundle)
+        assert caught.value.state == "what the board runs has not changed"
         assert not os.path.lexists(bench.root / "current")
         bench.watched.cut_after_bytes = None
         first = bench.watched.put_bytes
