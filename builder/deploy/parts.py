@@ -14,9 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
-
 LEAST_BYTES = 4 << 10
 AVERAGE_BYTES = 16 << 10
 MOST_BYTES = 64 << 10
@@ -24,17 +21,10 @@ MOST_BYTES = 64 << 10
 MOST_SEGMENTS = 64
 """Of one file: each costs the board a few processes. Beyond it, short common runs are sent."""
 
-_WINDOW = 64
-_MASK = np.uint64(AVERAGE_BYTES - 1)
 _HEADER = b"boardwright parts 1\n"
 _DIGEST_BYTES, _SIZE_BYTES = 6, 3
 _RECORD_BYTES = _DIGEST_BYTES + _SIZE_BYTES
 _MOST_RECORDS = 1 << 19  # of 8 GiB in parts of the usual size
-# One fixed random 64-bit number a byte value: another table is another format of parts.
-_GEAR = np.frombuffer(
-    b"".join(hashlib.sha256(b"boardwright gear %d" % byte).digest()[:8] for byte in range(256)),
-    dtype="<u8",
-).astype(np.uint64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +52,14 @@ class Segment:
 
 def split(content: memoryview) -> tuple[Part, ...]:
     """Return the parts that ``content`` consists of, in order."""
+    from builder.deploy.borders import borders  # numpy: 200 ms that only what is sent pays
+
     return tuple(
         Part(
             digest=hashlib.sha256(content[start:end]).digest()[:_DIGEST_BYTES],
             size_bytes=end - start,
         )
-        for start, end in pairwise(_borders(content))
+        for start, end in pairwise(borders(content))
     )
 
 
@@ -115,45 +107,6 @@ def compare(new: Sequence[Part], base: Sequence[Part]) -> tuple[Segment, ...]:
 def _part(record: bytes) -> Part:
     size = int.from_bytes(record[_DIGEST_BYTES:], "little")
     return Part(digest=record[:_DIGEST_BYTES], size_bytes=size)
-
-
-def _borders(content: memoryview) -> Iterator[int]:
-    """Yield 0, the end of each part, and so at last the size; just 0 for no bytes."""
-    start, size = 0, len(content)
-    yield 0
-    for candidate in _candidates(content):
-        while candidate - start > MOST_BYTES:
-            start += MOST_BYTES
-            yield start
-        if candidate - start >= LEAST_BYTES:
-            start = candidate
-            yield start
-    while size - start > MOST_BYTES:
-        start += MOST_BYTES
-        yield start
-    if size > start:
-        yield size
-
-
-def _candidates(content: memoryview) -> Iterator[int]:
-    """Yield each offset after 64 bytes whose hash has its low bits zero."""
-    block = 1 << 22
-    for start in range(0, len(content), block):
-        before = max(0, start - _WINDOW + 1)
-        hashes = _rolling(np.frombuffer(content[before : start + block], dtype=np.uint8))
-        found = np.flatnonzero((hashes & _MASK) == 0) + before + 1
-        yield from found[(found > start) & (found >= _WINDOW)].tolist()
-
-
-def _rolling(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    # The sum over a window of GEAR[byte] << age, doubled from 1 byte to 64 in six steps.
-    hashes = _GEAR[content]
-    width = 1
-    while width < _WINDOW:
-        longer = hashes.copy()
-        longer[width:] += hashes[:-width] << np.uint64(width)
-        hashes, width = longer, width * 2
-    return hashes
 
 
 def _matched(new: Sequence[Part], base: Sequence[Part]) -> Iterator[Segment]:
