@@ -137,6 +137,22 @@ def make_userland(kind: str, folder: Path) -> Userland:
     return Userland(tools, home)
 
 
+def recording_sync(folder: Path, log: Path) -> Userland:
+    """Return a board whose ``sync`` writes down what it was given, and what was there by then."""
+    made = make_userland("busybox", folder)
+    tool = folder / "tools" / "sync"
+    busybox = tool.readlink()
+    tool.unlink()
+    tool.write_text(
+        "#!/bin/sh\n"
+        f'echo "$*|$(ls releases)|$(ls -l current 2>&1)" | tr "\\n" " " >> {log}\n'
+        f"echo >> {log}\n"
+        f'exec {busybox} sync "$@"\n'
+    )
+    tool.chmod(0o755)
+    return made
+
+
 def board_on(transport: Transport, root: Path | str) -> Board:
     """Return a board at the end of ``transport`` with foreseeable nonces."""
     numbers = count()

@@ -35,6 +35,14 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The clock of something beside the cores, such as memory or a GPU."""
+
+    name: str
+    khz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Temperature:
     """One thermal zone."""
 
@@ -64,6 +72,7 @@ class Conditions:
     ticks_per_s: int = 100
     allowed: tuple[int, ...] = ()
     cores: tuple[Core, ...] = ()
+    clocks: tuple[Clock, ...] = ()
     temperatures: tuple[Temperature, ...] = ()
     throttles: tuple[Throttle, ...] = ()
     power_mode: str | None = None
@@ -97,6 +106,7 @@ class _Facts:
     def __init__(self) -> None:
         self._single: dict[str, str] = {}
         self._cores: dict[int, dict[str, str]] = {}
+        self._clocks: list[Clock] = []
         self._zones: list[Temperature] = []
         self._throttles: list[Throttle] = []
 
@@ -104,6 +114,9 @@ class _Facts:
         match name, words:
             case "core", [number, what, *value] if value and number.isdecimal():
                 self._cores.setdefault(int(number[:4]), {})[what] = _text(value)
+            case "clock", [value, *device]:
+                if (hertz := _whole(value)) is not None:
+                    self._clocks.append(Clock(name=_text(device) or "clock", khz=hertz // 1000))
             case "zone", [value, *zone]:
                 self._zone(value, _text(zone) or "zone")
             case (("counter" | "level" | "firmware"), [value, *what]):
@@ -130,6 +143,7 @@ class _Facts:
             ticks_per_s=_whole(single.get("ticks")) or 100,
             allowed=_core_list(single.get("allowed")),
             cores=tuple(_core(n, facts) for n, facts in sorted(self._cores.items())),
+            clocks=tuple(self._clocks),
             temperatures=tuple(self._zones),
             throttles=tuple(self._throttles),
             power_mode=single.get("power-mode"),

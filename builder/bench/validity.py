@@ -26,12 +26,32 @@ def problems(blocks: Sequence[Block], *, busy_cores: float, sustained: bool) -> 
     """
     found: list[Problem] = []
     for number, block in enumerate(blocks, 1):
-        found += _between(block.before, block.after, f"block {number}", sustained)
+        found += spoilt(block.before, block.after, f"block {number}", sustained=sustained)
         found += _busy(block, f"block {number}", busy_cores)
     for number, (last, following) in enumerate(pairwise(blocks), 1):
         gap = f"between blocks {number} and {number + 1}"
-        found += _between(last.after, following.before, gap, sustained)
+        found += spoilt(last.after, following.before, gap, sustained=sustained)
     return tuple(found)
+
+
+def spoilt(
+    before: Conditions, after: Conditions, where: str, *, sustained: bool
+) -> Iterator[Problem]:
+    """Yield every reason why the board was not itself between two moments, ``where`` they lie."""
+    if before.boot_id != after.boot_id:
+        yield Problem(reason="rebooted", where=where, what="the board has another boot id")
+    for old, new in zip(before.cores, after.cores, strict=False):
+        if old.number == new.number and old.governor != new.governor:
+            change = f"core {new.number}: governor {old.governor} became {new.governor}"
+            yield Problem(reason="governor-changed", where=where, what=change)
+    if before.power_mode != after.power_mode:
+        change = f"power mode {before.power_mode} became {after.power_mode}"
+        yield Problem(reason="power-mode-changed", where=where, what=change)
+    if len(before.cores) != len(after.cores):
+        change = f"{len(before.cores)} cores became {len(after.cores)}"
+        yield Problem(reason="cores-changed", where=where, what=change)
+    if not sustained and (sign := throttled(before, after)):
+        yield Problem(reason="throttled", where=where, what=f"the board throttled: {sign}")
 
 
 def throttled(before: Conditions, after: Conditions) -> str | None:
@@ -83,25 +103,6 @@ _REMEDIES = {
     "governor-changed": "let nothing else set the governor; see --set-governor",
     "rebooted": "measure again; look at the board's power supply if it goes on",
 }
-
-
-def _between(
-    before: Conditions, after: Conditions, where: str, sustained: bool
-) -> Iterator[Problem]:
-    if before.boot_id != after.boot_id:
-        yield Problem(reason="rebooted", where=where, what="the board has another boot id")
-    for old, new in zip(before.cores, after.cores, strict=False):
-        if old.number == new.number and old.governor != new.governor:
-            change = f"core {new.number}: governor {old.governor} became {new.governor}"
-            yield Problem(reason="governor-changed", where=where, what=change)
-    if before.power_mode != after.power_mode:
-        change = f"power mode {before.power_mode} became {after.power_mode}"
-        yield Problem(reason="power-mode-changed", where=where, what=change)
-    if len(before.cores) != len(after.cores):
-        change = f"{len(before.cores)} cores became {len(after.cores)}"
-        yield Problem(reason="cores-changed", where=where, what=change)
-    if not sustained and (sign := throttled(before, after)):
-        yield Problem(reason="throttled", where=where, what=f"the board throttled: {sign}")
 
 
 def _busy(block: Block, where: str, busy_cores: float) -> Iterator[Problem]:

@@ -7,18 +7,16 @@ import io
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
+from builder.boards.commands import called, refuse_cancelled, silence
+from builder.boards.scripts import script_text
 from builder.deploy.replies import Replies, parse_replies
-from builder.errors import Interrupted
 from builder.model.device import Completed
-from builder.package_files import templates_root
 from builder.ports import Transport
 
 Nonce = Callable[[], str]
 """Gives a word that no board can foresee."""
 
-_COMMON = "common"
 _ANSWER_BYTES = 4 << 20
 
 
@@ -26,7 +24,8 @@ _ANSWER_BYTES = 4 << 20
 class Board:
     """A board and the folder on it that is ours. ``name`` is what the user calls it.
 
-    ``root`` may begin with ``~/``. ``cancel`` ends the work before the next thing is asked.
+    ``root`` may begin with ``~/``. ``cancel`` ends the work before the next thing is asked, and
+    programs at once; a script that changes the board ends by itself.
     """
 
     name: str
@@ -52,18 +51,21 @@ class Board:
         """
         self.go_on()
         nonce = self.nonce()
-        completed = self.transport.run(
-            self.command(script, nonce, *arguments),
-            stdin=_encoded(lines),
-            limit_bytes=_ANSWER_BYTES,
-            timeout_s=timeout_s,
-        )
+        with called(f"{self.name}: {script}"):
+            completed = self.transport.run(
+                self.command(script, nonce, *arguments),
+                stdin=_encoded(lines),
+                limit_bytes=_ANSWER_BYTES,
+                timeout_s=timeout_s,
+            )
         return parse_replies(completed.stdout, nonce, where=self.name)
 
     def run(self, command: Sequence[str], *, timeout_s: float) -> Completed:
-        """Run a program of the board."""
+        """Run a program of the board that reads no input; ``cancel`` ends it."""
         self.go_on()
-        return self.transport.run(command, timeout_s=timeout_s)
+        where = f"{self.name}: {command[0].rpartition('/')[2]}"
+        with called(where), silence(self.cancel, self.name) as stdin:
+            return self.transport.run(command, stdin=stdin, timeout_s=timeout_s)
 
     def read(self, path: str, *, limit_bytes: int) -> bytes:
         """Return the content of a file of the board, of at most ``limit_bytes``."""
@@ -81,20 +83,7 @@ class Board:
 
     def go_on(self) -> None:
         """Raise ``Interrupted`` when the work is to stop."""
-        if self.cancel.is_set():
-            raise Interrupted("stopped", reason="interrupted", where=self.name)
-
-
-@cache
-def script_text(name: str) -> str:
-    """Return a script of ``templates/device`` with what all of them share in front.
-
-    Without comments and indentation: dropbear takes commands of at most 9,000 bytes.
-    """
-    folder = templates_root() / "device"
-    texts = ((folder / f"{part}.sh").read_text(encoding="ascii") for part in (_COMMON, name))
-    lines = (line.strip() for text in texts for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+        refuse_cancelled(self.cancel, self.name)
 
 
 def _encoded(lines: Iterable[str]) -> tuple[bytes, ...]:

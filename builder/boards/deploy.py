@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
 from builder.boards.board import Board
-from builder.boards.checking import CHECK_S, check_release, damaged
-from builder.boards.draft import Order, draw_up
+from builder.boards.checking import check_release, damaged
+from builder.boards.draft import Order, draw_up, with_room_of
 from builder.boards.lock import BoardLock, hold
 from builder.boards.survey import probe, take_stock
+from builder.boards.switching import leaving, switch_to
 from builder.boards.upload import Upload, arrived, send, uploads_of
-from builder.deploy.deployment import to_prune
+from builder.deploy.deployment import Deployment, to_prune
 from builder.deploy.facts import DeviceFacts
 from builder.deploy.layout import Holder, Inventory, Release
-from builder.deploy.preflight import refuse_full, refuse_unfit
-from builder.deploy.replies import wrong_hash
+from builder.deploy.preflight import fits, refuse_full, refuse_unfit
+from builder.deploy.replies import UNCHANGED, wrong_hash
 from builder.deploy.shipment import (
     NewObject,
     Shipment,
     build_lines,
     release_lines,
 )
-from builder.deploy.verdict import refuse_failed
-from builder.errors import BoardwrightError, DeviceLost, DeviceRefused, IntegrityError
+from builder.errors import BoardwrightError, DeviceRefused, IntegrityError
 from builder.model.deployed import Deployed, Emit, Reached, Sent, Stage, Waited
 
 _BUILDING_S = 1800.0
@@ -37,13 +38,26 @@ def deploy(board: Board, order: Order, emit: Emit) -> Deployed:
     (preflight, space, permission), ``DeviceBusy``, ``DeviceLost``, ``IntegrityError`` (transfer
     damaged twice, check failed), ``Interrupted``.
     """
+    with deploying(board, order, emit) as (done, _):
+        return done
+
+
+@contextmanager
+def deploying(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Deployed, BoardLock]]:
+    """Deploy, and hold the board inside the context: nobody else can change what runs there.
+
+    Raises what ``deploy`` does, on entering.
+    """
     tell = partial(_tell, emit, board)
-    tell("probe")
-    facts = probe(board)
-    refuse_unfit(facts, order.needs, where=board.name)
-    tell("lock")
-    with hold(board, order.who, wait_s=order.wait_s, on_wait=_waiting(emit, board)) as lock:
-        return _Delivery(board, order, lock, facts, emit).make()
+    with ExitStack() as held:
+        with leaving(UNCHANGED):
+            tell("probe")
+            facts = probe(board)
+            refuse_unfit(facts, order.needs, where=board.name)
+            tell("lock")
+            on_wait = _waiting(emit, board)
+            lock = held.enter_context(hold(board, order.who, wait_s=order.wait_s, on_wait=on_wait))
+        yield _Delivery(board, order, lock, facts, emit).make(), lock
 
 
 def bring(board: Board, order: Order, lock: BoardLock, emit: Emit) -> Release:
@@ -73,17 +87,14 @@ class _Delivery:
         self._reused = 0
 
     def make(self) -> Deployed:
-        found = self._stock()
-        release = self._bring(found)
-        try:
-            self._check(release)
-        except (IntegrityError, DeviceRefused) as failure:
-            release = self._repaired(release, failure)
-            found = replace(found, releases=(*found.releases, release))
-            self._check(release)
+        with leaving(UNCHANGED):
+            found = self._stock()
+            release = self._checked(self._bring(found))
         changed = release != found.current
         if changed:
             release = self._switch(release)
+        with leaving(f"the board runs {release.name}", surely=True):
+            removed = self._prune(self._look() if changed else found)
         return Deployed(
             device=self._board.name,
             target=self._order.bundle.target,
@@ -94,7 +105,7 @@ class _Delivery:
             sent_bytes=self._sent,
             resumed_bytes=self._resumed,
             reused_bytes=self._reused,
-            removed=self._prune(take_stock(self._board) if changed else found),
+            removed=removed,
             fence=self._lock.number,
         )
 
@@ -105,7 +116,21 @@ class _Delivery:
 
     def _stock(self) -> Inventory:
         self._stage("survey")
-        return take_stock(self._board)
+        return self._look()
+
+    def _look(self) -> Inventory:
+        found = take_stock(self._board)
+        self._facts = with_room_of(self._facts, found)
+        return found
+
+    def _checked(self, release: Release) -> Release:
+        """Return the release once it has passed its check, made anew where it was damaged."""
+        try:
+            self._check(release)
+        except (IntegrityError, DeviceRefused) as failure:
+            release = self._repaired(release, failure)
+            self._check(release)
+        return release
 
     def _bring(self, found: Inventory, *, again: bool = False) -> Release:
         """Return the release as it lies on the board, made there if it was not."""
@@ -113,15 +138,14 @@ class _Delivery:
         self._reused = plan.reused_bytes
         if plan.there is not None:
             return plan.there
-        refuse_full(
-            self._facts, plan.room_bytes(links=self._facts.links_files), where=self._board.name
-        )
+        uploads = uploads_of(plan.shipment, self._order.bundle.folder)
+        self._make_room(plan, uploads, found)
         try:
-            self._ship(plan.shipment, {} if again else found.uploads)
+            self._ship(plan.shipment, uploads, {} if again else found.uploads)
         except IntegrityError:
             if again:
                 raise
-            return self._bring(found, again=True)
+            return self._bring(replace(self._look(), releases=found.releases), again=True)
         self._stage("release")
         release = Release(number=0, id=plan.id)
         lines = release_lines(plan.shipment, self._order.bundle.files)
@@ -130,10 +154,20 @@ class _Delivery:
         )
         return release
 
-    def _ship(self, shipment: Shipment, held: Mapping[str, int]) -> None:
+    def _make_room(self, plan: Deployment, uploads: Sequence[Upload], found: Inventory) -> None:
+        """Refuse a board that is too full, even without what other tries have left there."""
+        own = {upload.name: found.uploads.get(upload.name, 0) for upload in uploads}
+        needed_bytes = plan.room_bytes(links=self._facts.links_files) - sum(own.values())
+        others = [name for name in (*found.uploads, *found.scraps) if name not in own]
+        if others and not fits(self._facts, needed_bytes):
+            lines = [f"scrap {name}" for name in others]
+            self._lock.advance(self._board.ask("drop", self._lock.fence, lines=lines))
+            self._look()
+        refuse_full(self._facts, needed_bytes, where=self._board.name)
+
+    def _ship(self, shipment: Shipment, uploads: Sequence[Upload], held: Mapping[str, int]) -> None:
         if not shipment.objects:
             return
-        uploads = uploads_of(shipment, self._order.bundle.folder)
         self._send(uploads, arrived(self._board, uploads, held))
         self._stage("verify")
         pack = next((u.name for u in uploads if u.pieces == shipment.pack), "")
@@ -171,25 +205,19 @@ class _Delivery:
         expected = {file.path: file.sha256 for file in self._order.bundle.files}
         bad = damaged(self._board, release.name, expected)
         if not bad:
-            failure.state = failure.state or "what the board runs has not changed"
             raise failure
         lines = [f"object {expected[path]}" for path in bad]
         if release.number == 0:
             lines.append(f"release {release.name}")
         self._lock.advance(self._board.ask("drop", self._lock.fence, lines=lines))
-        found = take_stock(self._board)
+        found = self._look()
         others = tuple(one for one in found.releases if one.id != release.id)
         return self._bring(replace(found, releases=others))
 
     def _switch(self, release: Release) -> Release:
         self._stage("switch")
-        self._lock.check()
         active = Release(number=self._lock.number, id=release.id)
-        replies = self._board.ask(
-            "switch", self._lock.fence, release.name, active.name, "", timeout_s=CHECK_S
-        )
-        self._lock.advance(replies)
-        refuse_gone_back(replies.first("check"), replies.first("back"), where=self._board.name)
+        switch_to(self._board, self._lock, release, active)
         return active
 
     def _prune(self, found: Inventory) -> tuple[str, ...]:
@@ -207,20 +235,6 @@ class _Delivery:
     def _stage(self, stage: Stage) -> None:
         self._lock.check()
         _tell(self._emit, self._board, stage)
-
-
-def refuse_gone_back(check: str | None, back: str | None, *, where: str) -> None:
-    """Raise what the check after a switch found; the board has gone back by itself then."""
-    status, _, said = (check or "").partition(" ")
-    if not status.isdecimal():
-        raise DeviceLost(
-            "the board did not say how its check ended", reason="garbled-output", where=where
-        )
-    try:
-        refuse_failed(int(status), said, where=where)
-    except BoardwrightError as failure:
-        failure.state = f"the board runs {back} again" if back else "the board runs nothing"
-        raise
 
 
 def _tell(emit: Emit, board: Board, stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from builder.boards.bundle import LocalBundle, objects_by_path
 from builder.boards.survey import probe, take_stock
 from builder.bundle.manifest import LARGEST_MANIFEST, MANIFEST
 from builder.deploy.deployment import Deployment, to_prune
+from builder.deploy.facts import DeviceFacts
 from builder.deploy.layout import PARTS_SUFFIX, Holder, Inventory
-from builder.deploy.parts import Part, load_parts, split
+from builder.deploy.parts import Part, load_parts, longest_list_bytes, split
 from builder.deploy.preflight import Needs, refuse_full, refuse_unfit
 from builder.deploy.shipment import (
     DIVISIBLE_BYTES,
@@ -23,8 +24,7 @@ from builder.deploy.shipment import (
     missing_files,
     ship,
 )
-
-_LARGEST_LIST = 16 << 20
+from builder.errors import DeviceLost, DeviceRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,15 @@ def plan_deploy(board: Board, order: Order) -> tuple[Deployment, Holder | None]:
     refuse_unfit(facts, order.needs, where=board.name)
     found = take_stock(board)
     plan = draw_up(board, facts.root, order, found)
-    refuse_full(facts, plan.room_bytes(links=facts.links_files), where=board.name)
+    # What earlier tries have sent is gone on with, or makes room.
+    needed_bytes = plan.room_bytes(links=facts.links_files) - sum(found.uploads.values())
+    refuse_full(with_room_of(facts, found), needed_bytes, where=board.name)
     return plan, found.holder
+
+
+def with_room_of(facts: DeviceFacts, found: Inventory) -> DeviceFacts:
+    """Return the facts with the room that the board has by now, where that is known."""
+    return facts if found.free_bytes is None else replace(facts, free_bytes=found.free_bytes)
 
 
 def draw_up(
@@ -96,11 +103,25 @@ def _bases(
     if found.current is None:
         return {}
     manifest = f"{root}/releases/{found.current.name}/{MANIFEST}"
-    before = objects_by_path(board.read(manifest, limit_bytes=LARGEST_MANIFEST))
+    before = objects_by_path(_kept(board, manifest, LARGEST_MANIFEST))
     bases: dict[str, Base] = {}
     for file in bundle.files:
         base = before.get(file.path, "")
         if file.sha256 in parts and {base, base + PARTS_SUFFIX} <= found.objects.keys():
-            kept = board.read(f"{root}/store/{base}{PARTS_SUFFIX}", limit_bytes=_LARGEST_LIST)
-            bases[file.sha256] = Base(object=base, parts=load_parts(kept, found.objects[base]))
+            size_bytes = found.objects[base]
+            limit_bytes = longest_list_bytes(size_bytes)
+            kept = _kept(board, f"{root}/store/{base}{PARTS_SUFFIX}", limit_bytes)
+            bases[file.sha256] = Base(object=base, parts=load_parts(kept, size_bytes))
     return bases
+
+
+def _kept(board: Board, path: str, limit_bytes: int) -> bytes:
+    """Return what a board has kept to compare with; what cannot be read resembles nothing."""
+    try:
+        return board.read(path, limit_bytes=limit_bytes)
+    except DeviceRefused:
+        return b""
+    except DeviceLost as lost:
+        if lost.reason != "endless-output":
+            raise
+        return b""

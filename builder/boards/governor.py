@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from builder.boards.snapshot import device_script
+from builder.boards.scripts import script_text
 from builder.errors import BoardwrightError, DeviceLost, DeviceRefused
 from builder.ports import Transport
 
@@ -39,7 +39,7 @@ class _Holder:
 
     def __init__(self, transport: Transport, governor: str, token: str, sysfs_root: str) -> None:
         self._transport = transport
-        self._script = device_script("governor")
+        self._script = script_text("governor")
         self._arguments = ("governor", token, sysfs_root, governor, f"{_PATIENCE_S:g}")
         self._token = token
         self._over = threading.Event()

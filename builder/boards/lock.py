@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from builder.boards.board import Board
+from builder.boards.commands import called
 from builder.deploy.facts import checked_path
 from builder.deploy.layout import Holder, holder_of
 from builder.deploy.replies import Replies, broken_answer, lock_lost, parse_line, parse_replies
-from builder.errors import BoardwrightError, DeviceBusy
+from builder.errors import BoardwrightError, DeviceBusy, DeviceLost
 
 BEAT_S = 5.0
 """A sign of life goes to the board this often; it frees the lock after 30 s of silence."""
@@ -60,14 +61,18 @@ class BoardLock:
             raise self._error or lock_lost(self._board.name)
 
     def take(self, who: str, wait_s: int) -> None:
-        """Wait for the lock. Raises ``DeviceBusy`` ``locked``, or what the transport raises."""
+        """Wait for the lock.
+
+        Raises ``DeviceBusy`` ``locked``, ``DeviceLost`` ``timeout`` where nobody is known to have
+        it and it does not come, or what the transport raises.
+        """
         threading.Thread(target=self._hold, args=(who, wait_s), daemon=True).start()
         for _ in range(round((wait_s + _ANSWER_S) / _GLANCE_S)):
             if self._taken.wait(_GLANCE_S) or self._ended.is_set():
                 break
             self._board.go_on()
         if not self._taken.is_set():
-            raise self._error or self._busy()
+            raise self._error or self._not_taken()
 
     def free(self) -> None:
         """Give the lock back and wait until the board has heard it."""
@@ -76,17 +81,23 @@ class BoardLock:
 
     def _hold(self, who: str, wait_s: int) -> None:
         try:
-            completed = self._board.transport.run(
-                self._board.command("lock", self._nonce, who, str(wait_s)),
-                stdin=self._beats(),
-                on_stdout=self._hear,
-                timeout_s=_LONGEST_S,
-            )
+            with called(f"{self._board.name}: lock"):
+                completed = self._board.transport.run(
+                    self._board.command("lock", self._nonce, who, str(wait_s)),
+                    stdin=self._beats(),
+                    on_stdout=self._hear,
+                    timeout_s=_LONGEST_S,
+                )
             parse_replies(completed.stdout, self._nonce, where=self._board.name)
         except BoardwrightError as error:
-            self._error = error
+            self._error = self._meaning(error)
         finally:
             self._ended.set()
+
+    def _meaning(self, error: BoardwrightError) -> BoardwrightError:
+        # A script that held the lock and ended without a word was killed: the lock is anybody's.
+        unfinished = self._taken.is_set() and error.reason == "garbled-output"
+        return lock_lost(self._board.name) if unfinished else error
 
     def _beats(self) -> Iterator[bytes]:
         while not self._release.wait(BEAT_S):
@@ -109,8 +120,14 @@ class BoardLock:
             self.fence, self.root = fence, checked_path(root, self._board.name)
             self._taken.set()
 
-    def _busy(self) -> DeviceBusy:
-        holder = self._holder or Holder(who="somebody", age_s=0)
+    def _not_taken(self) -> BoardwrightError:
+        if (holder := self._holder) is None:
+            return DeviceLost(
+                "the board did not give its lock in time",
+                reason="timeout",
+                where=self._board.name,
+                state="nothing was sent",
+            )
         return DeviceBusy(
             f"the board is held by {holder.who}, for {_duration(holder.age_s)}",
             reason="locked",
@@ -144,12 +161,10 @@ def _taken(board: Board, who: str, wait_s: int, on_wait: Callable[[Holder], None
         try:
             lock.take(who, patience)
             return lock
-        except DeviceBusy:
-            if wait_s <= patience:
-                raise
-        except BaseException:
+        except BaseException as failure:
             lock.free()
-            raise
+            if not isinstance(failure, DeviceBusy) or wait_s <= patience:
+                raise
         wait_s -= patience
 
 

@@ -12,7 +12,8 @@ from builder.bench.comparison import LEAST_PAIRS, compare, first_of_pair
 from builder.bench.pinning import choose_cores, fitting
 from builder.bench.result import Block, Board, Measurement, Pace, Problem
 from builder.bench.sustained import by_minute
-from builder.bench.validity import problems
+from builder.bench.validity import problems, spoilt
+from builder.boards.commands import refuse_cancelled
 from builder.boards.governor import governed
 from builder.boards.snapshot import survey
 from builder.boards.take import (
@@ -24,7 +25,7 @@ from builder.boards.take import (
     take_cold_starts,
     take_profile,
 )
-from builder.errors import BoardwrightError, Interrupted
+from builder.errors import BoardwrightError
 from builder.ports import Clock, Transport
 
 
@@ -36,16 +37,21 @@ class World:
     token: Callable[[], str]
     cancel: threading.Event
     tell: Callable[[str], None]
+    still: Callable[[], None] = lambda: None
     sysfs_root: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of it. ``failure`` is why it ended early; the measurements hold what was taken."""
+    """What came of it. ``failure`` is why it ended early; the measurements hold what was taken.
+
+    ``boot_id`` is of the boot that the board was in when it all began.
+    """
 
     new: Measurement
     old: Measurement | None
     failure: BoardwrightError | None
+    boot_id: str | None
 
 
 def bench_board(
@@ -84,11 +90,18 @@ def measure(site: Site, wish: Wish, new: Candidate, old: Candidate | None = None
     taken = {"new": Taken(candidate=new)} | ({"old": Taken(candidate=old)} if old else {})
     failure = _take_all(site, pinned, taken)
     made = {name: _judged(site, pinned, each, failure) for name, each in taken.items()}
-    return Outcome(new=_compared(made), old=made.get("old"), failure=failure)
+    return Outcome(
+        new=_compared(made),
+        old=made.get("old"),
+        failure=failure,
+        boot_id=site.conditions.boot_id,
+    )
 
 
 def _arrive(transport: Transport, device: str, world: World) -> Site:
-    identity, conditions = survey(transport, token=world.token(), sysfs_root=world.sysfs_root)
+    identity, conditions = survey(
+        transport, token=world.token(), sysfs_root=world.sysfs_root, where=device
+    )
     return Site(
         transport=transport,
         device=device,
@@ -99,6 +112,7 @@ def _arrive(transport: Transport, device: str, world: World) -> Site:
         token=world.token,
         cancel=world.cancel,
         tell=world.tell,
+        still=world.still,
     )
 
 
@@ -129,11 +143,11 @@ def _take_turn(
     site: Site, wish: Wish, taken: dict[str, Taken], turn: int, *, minute: int | None
 ) -> None:
     for name in sorted(taken, key=lambda name: name != first_of_pair(turn)):
-        if site.cancel.is_set():
-            raise Interrupted("stopped", reason="interrupted")
+        refuse_cancelled(site.cancel, site.device)
+        site.still()
         block = take_block(site, wish, taken[name], minute=minute)
         place = f"minute {minute}" if minute else f"block {turn + 1} of {wish.blocks}"
-        site.tell(f"{site.device}: {taken[name].candidate.label}: {place}: {_summary(block)}")
+        site.tell(f"{taken[name].candidate.label}: {place}: {_summary(block)}")
 
 
 def _summary(block: Block) -> str:
@@ -142,7 +156,10 @@ def _summary(block: Block) -> str:
 
 def _judged(site: Site, wish: Wish, taken: Taken, failure: BoardwrightError | None) -> Measurement:
     blocks = tuple(taken.blocks)
-    found = problems(blocks, busy_cores=wish.busy_cores, sustained=bool(wish.sustained_minutes))
+    sustained = bool(wish.sustained_minutes)
+    found = problems(blocks, busy_cores=wish.busy_cores, sustained=sustained)
+    if taken.around_starts is not None:
+        found = (*spoilt(*taken.around_starts, "cold starts", sustained=sustained), *found)
     if failure is not None:
         found = (*found, Problem(reason=failure.reason, where="the end", what=failure.what))
     return Measurement(

@@ -27,22 +27,19 @@ def explained(
     A board gets a minute to come back; ``pause`` waits for so many seconds.
     """
     *earlier, last = outcomes
-    before = _boot_id(last.new)
-    if not isinstance(last.failure, DeviceLost) or before is None:
+    if not isinstance(last.failure, DeviceLost) or last.boot_id is None:
         return tuple(outcomes)
     now = _boot_id_again(again, pause)
-    return tuple(outcomes) if now in (None, before) else (*earlier, _rebooted(last))
-
-
-def _boot_id(measurement: Measurement) -> str | None:
-    return measurement.blocks[0].before.boot_id if measurement.blocks else None
+    return tuple(outcomes) if now in (None, last.boot_id) else (*earlier, _rebooted(last))
 
 
 def _boot_id_again(again: Return, pause: Callable[[float], object]) -> str | None:
     for _ in range(_TRIES):
         try:
             with again() as board:
-                _, conditions = survey(board.transport, token=board.nonce(), sysfs_root="")
+                _, conditions = survey(
+                    board.transport, token=board.nonce(), sysfs_root="", where=board.name
+                )
                 return conditions.boot_id
         except BoardwrightError:
             pause(_BETWEEN_S)
@@ -51,8 +48,11 @@ def _boot_id_again(again: Return, pause: Callable[[float], object]) -> str | Non
 
 def _rebooted(outcome: Outcome) -> Outcome:
     """Return the outcome as one that its board did not live through: invalid, not lost."""
-    return Outcome(
-        new=_marked(outcome.new), old=_marked(outcome.old) if outcome.old else None, failure=None
+    return replace(
+        outcome,
+        new=_marked(outcome.new),
+        old=_marked(outcome.old) if outcome.old else None,
+        failure=None,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from builder.boards.board import Board
-from builder.boards.checking import CHECK_S, check_release
-from builder.boards.deploy import refuse_gone_back
+from builder.boards.checking import check_release
 from builder.boards.lock import hold
 from builder.boards.survey import take_stock
+from builder.boards.switching import leaving, switch_to
 from builder.deploy.deployment import to_go_back
 from builder.deploy.layout import Holder, Release
+from builder.deploy.replies import UNCHANGED
 from builder.model.deployed import Emit, Reached, Waited
 
 
@@ -26,7 +27,7 @@ def roll_back(
         emit(Waited(device=board.name, who=holder.who, age_s=holder.age_s))
 
     emit(Reached(device=board.name, stage="lock"))
-    with hold(board, who, wait_s=wait_s, on_wait=waiting) as lock:
+    with leaving(UNCHANGED), hold(board, who, wait_s=wait_s, on_wait=waiting) as lock:
         emit(Reached(device=board.name, stage="survey"))
         found = take_stock(board)
         release = to_go_back(found, wanted, where=board.name)
@@ -35,12 +36,7 @@ def roll_back(
         emit(Reached(device=board.name, stage="check"))
         check_release(board, lock.root, release.name)
         emit(Reached(device=board.name, stage="switch"))
-        lock.check()
         active = release if release.number else Release(number=lock.number, id=release.id)
         left = found.current.retired.name if found.current else ""
-        replies = board.ask(
-            "switch", lock.fence, release.name, active.name, left, timeout_s=CHECK_S
-        )
-        lock.advance(replies)
-        refuse_gone_back(replies.first("check"), replies.first("back"), where=board.name)
+        switch_to(board, lock, release, active, left=left)
         return active, found.current

@@ -69,6 +69,10 @@ def parse_profile(text: bytes) -> tuple[KernelTime, ...]:
         return tuple(_kernel(kernel) for kernel in json.loads(text)["kernels"][:_MOST_KERNELS])
 
 
+CANNOT_START = 126
+"""What ``--cold-start`` ends with where the board does not start the program by itself."""
+
+
 def refuse_failure(status: int, stderr: bytes, *, where: str) -> None:
     """Raise ``DeviceRefused`` ``runner-failed`` unless the runner ended well."""
     if status == 0:

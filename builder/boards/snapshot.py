@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from builder.bench.conditions import TEXT_LIMIT, Conditions, parse_conditions
+from builder.boards.commands import called, silence
+from builder.boards.scripts import script_text
 from builder.errors import MeasurementInvalid
-from builder.package_files import templates_root
 from builder.ports import Transport
 
 _SNAPSHOT_BYTES = 1 << 20
@@ -35,15 +36,13 @@ class Observed:
     after: Conditions
 
 
-@cache
-def device_script(name: str) -> str:
-    """Return a script of ``templates/device``, for ``sh -c``."""
-    return (templates_root() / "device" / f"{name}.sh").read_text(encoding="utf-8")
-
-
-def survey(transport: Transport, *, token: str, sysfs_root: str) -> tuple[Identity, Conditions]:
+def survey(
+    transport: Transport, *, token: str, sysfs_root: str, where: str
+) -> tuple[Identity, Conditions]:
     """Return what the board is and the conditions it is in. Raises as ``observe``."""
-    parts = _parts(_run(transport, token, sysfs_root, ()).stdout, token)
+    with called(f"{where}: conditions"):
+        done = transport.run(_asking(token, sysfs_root), limit_bytes=2 * _SNAPSHOT_BYTES)
+    parts = _parts(done.stdout, token)
     text = parts.get("before", "")
     if "end" not in parts:
         raise _unreadable("the snapshot is not whole")
@@ -55,6 +54,8 @@ def observe(
     command: Sequence[str],
     *,
     token: str,
+    where: str,
+    cancel: threading.Event,
     sysfs_root: str = "",
     limit_bytes: int = 8 << 20,
     timeout_s: float = 900.0,
@@ -62,11 +63,17 @@ def observe(
     """Run ``command`` on the board between two snapshots, all in one round trip.
 
     ``token`` marks the parts of the answer: 16 hexadecimal digits, new each time, that nothing on
-    the board can guess. ``sysfs_root`` stands before ``/sys`` and ``/proc`` there. Raises
-    ``MeasurementInvalid`` ``conditions-unreadable`` for an answer without its marks, and
-    ``DeviceLost``.
+    the board can guess. ``where`` is what failures call the command, and ``cancel`` ends it.
+    ``sysfs_root`` stands before ``/sys`` and ``/proc`` there. Raises ``MeasurementInvalid``
+    ``conditions-unreadable`` for an answer without its marks, ``DeviceLost`` and ``Interrupted``.
     """
-    done = _run(transport, token, sysfs_root, command, limit_bytes=limit_bytes, timeout_s=timeout_s)
+    with called(where), silence(cancel, where) as stdin:
+        done = transport.run(
+            _asking(token, sysfs_root, *command),
+            stdin=stdin,
+            limit_bytes=limit_bytes + 2 * _SNAPSHOT_BYTES,
+            timeout_s=timeout_s,
+        )
     parts = _parts(done.stdout, token)
     status = next((key for key in parts if key.startswith("status ")), None)
     if status is None or "end" not in parts:
@@ -80,24 +87,8 @@ def observe(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    stdout: bytes
-    stderr: bytes
-
-
-def _run(
-    transport: Transport,
-    token: str,
-    sysfs_root: str,
-    command: Sequence[str],
-    *,
-    limit_bytes: int = _SNAPSHOT_BYTES,
-    timeout_s: float = 60.0,
-) -> _Answer:
-    script = ("sh", "-c", device_script("conditions"), "conditions", token, sysfs_root, *command)
-    done = transport.run(script, limit_bytes=limit_bytes + 2 * _SNAPSHOT_BYTES, timeout_s=timeout_s)
-    return _Answer(stdout=done.stdout, stderr=done.stderr)
+def _asking(token: str, sysfs_root: str, *command: str) -> tuple[str, ...]:
+    return ("sh", "-c", script_text("conditions"), "conditions", token, sysfs_root, *command)
 
 
 def _parts(output: bytes, token: str) -> dict[str, str]:

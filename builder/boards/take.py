@@ -27,7 +27,8 @@ _LEAST_KEPT = 1000
 class Site:
     """A board at hand. ``token`` gives 16 random hexadecimal digits; ``tell`` hears of progress.
 
-    ``sysfs_root`` stands before ``/sys`` and ``/proc`` there; empty on every real board.
+    ``still`` raises once the board is no longer ours to measure. ``sysfs_root`` stands before
+    ``/sys`` and ``/proc`` there; empty on every real board.
     """
 
     transport: Transport
@@ -39,6 +40,7 @@ class Site:
     token: Callable[[], str]
     cancel: threading.Event
     tell: Callable[[str], None]
+    still: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,15 @@ class Wish:
 
 @dataclass(slots=True, kw_only=True)
 class Taken:
-    """What has been measured of one candidate so far."""
+    """What has been measured of one candidate so far.
+
+    ``around_starts`` is the board before and after its cold starts, None where there were none.
+    """
 
     candidate: Candidate
     kernels_for: str = ""
     cold_start_us: tuple[float, ...] = ()
+    around_starts: tuple[Conditions, Conditions] | None = None
     blocks: list[Block] = dataclasses.field(default_factory=list)
     kernels: tuple[KernelTime, ...] = ()
 
@@ -85,11 +91,17 @@ class Taken:
 
 
 def take_cold_starts(site: Site, wish: Wish, taken: Taken) -> None:
-    """Time new processes, from exec to the first output."""
+    """Time new processes, from exec to the first output.
+
+    Raises ``DeviceRefused`` ``runner-failed``, and as ``observe`` does.
+    """
     seen = _run(site, wish, taken, "cold-start", runs=_STARTS)
     # A board that cannot start the program by itself (an emulator without binfmt) has no figure.
-    if seen.status == 0:
-        taken.cold_start_us = runner.parse_cold_start(seen.stdout)
+    if seen.status == runner.CANNOT_START:
+        return
+    runner.refuse_failure(seen.status, seen.stderr, where=site.device)
+    taken.cold_start_us = runner.parse_cold_start(seen.stdout)
+    taken.around_starts = (seen.before, seen.after)
 
 
 def take_profile(site: Site, wish: Wish, taken: Taken) -> None:
@@ -123,6 +135,8 @@ def _run(site: Site, wish: Wish, taken: Taken, mode: str, **options: float) -> O
         site.transport,
         words,
         token=site.token(),
+        where=f"{site.device}: run --{mode}",
+        cancel=site.cancel,
         sysfs_root=site.sysfs_root,
         timeout_s=_LONGEST_RUN_S + 2 * options.get("min_seconds", 0),
     )

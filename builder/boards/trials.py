@@ -54,8 +54,10 @@ def measure_trials(
     """
     with _brought(board, lock, orders, emit) as folders:
         emit(Reached(device=board.name, stage="measure"))
-        identity, conditions = survey(board.transport, token=board.nonce(), sysfs_root="")
-        stand = _Stand(board, contests, choose_cores(conditions, 1), tell)
+        identity, conditions = survey(
+            board.transport, token=board.nonce(), sysfs_root="", where=board.name
+        )
+        stand = _Stand(board, lock, contests, choose_cores(conditions, 1), tell)
         stand.suit(budget_s, folders)
         heats = dict(enumerate(stand.rounds(folders, HEATS, "heat")))
         fastest = best(contests, heats)
@@ -98,11 +100,13 @@ class _Stand:
     def __init__(
         self,
         board: Board,
+        lock: BoardLock,
         contests: Sequence[Contest],
         cores: Sequence[int],
         tell: Callable[[str], None],
     ) -> None:
         self._board = board
+        self._lock = lock
         self._kernels = {name: contest.kernel for contest in contests for name in contest.calls}
         self._cores = cores
         self._tell = tell
@@ -138,11 +142,17 @@ class _Stand:
 
     def _profile(self, folder: str) -> tuple[KernelTime, ...]:
         self._board.go_on()
+        self._lock.check()
         words = runner.command(
             folder, "profile", threads=1, cores=self._cores, warmup=1, runs=self._runs
         )
         seen = observe(
-            self._board.transport, words, token=self._board.nonce(), timeout_s=_LONGEST_S
+            self._board.transport,
+            words,
+            token=self._board.nonce(),
+            where=f"{self._board.name}: run --profile",
+            cancel=self._board.cancel,
+            timeout_s=_LONGEST_S,
         )
         runner.refuse_failure(seen.status, seen.stderr, where=self._board.name)
         return runner.parse_profile(seen.stdout)

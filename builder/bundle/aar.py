@@ -24,7 +24,7 @@ GLUE_SYMBOLS = frozenset(
     f"Java_boardwright_Native_{name}"
     for name in (
         *("count", "create", "describe", "destroy", "lastError", "misalignment", "modelName"),
-        *("name", "run", "threads", "weightsAsset"),
+        *("name", "run", "threads", "weightsAsset", "weightsBytes"),
     )
 )
 """The native methods of ``boardwright.Native``: all that the glue exports."""

@@ -128,6 +128,8 @@ def _interpreter(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
 
 
 def _versions(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
+    if policy.bionic is not None:
+        return  # it has versions of its own
     for need in elf.version_needs:
         number = _glibc_number(need.version)
         if policy.glibc_floor is None or number is None:

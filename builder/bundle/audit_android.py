@@ -1,6 +1,6 @@
 """What Android's loader asks of a file beyond what every loader does.
 
-Sources: bionic's ``docs/elf-tls.md`` and linker, and Android's guide to 16 KiB pages.
+Sources: bionic's ``docs/elf-tls.md``, linker and ``*.map.txt``; Android's guide to 16 KiB pages.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ from builder.bundle.elf_policy import ElfPolicy
 from builder.bundle.violation import Violation
 
 _RELR_API, _TLS_API = 28, 29
+
+_VERSION_LEVELS = {
+    **{"LIBC": 1, "LIBC_N": 24, "LIBC_O": 26, "LIBC_OMR1": 27, "LIBC_P": 28, "LIBC_Q": 29},
+    **{"LIBC_R": 30, "LIBC_S": 31, "LIBC_T": 33, "LIBC_U": 34, "LIBC_V": 35, "LIBC_36": 36},
+    **{"LIBLOG": 1, "LIBLOG_L": 21, "LIBLOG_M": 23, "LIBLOG_O": 26, "LIBLOG_Q": 29},
+}
+"""Symbol version, as the libraries of an NDK have them, -> the API level that it came with."""
 
 
 def _pages(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
@@ -77,6 +84,19 @@ def _known_symbols(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
             )
 
 
+def _symbol_versions(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
+    if (bionic := policy.bionic) is None:
+        return
+    for need in elf.version_needs:
+        what, level = f"needs {need.version} of {need.library}", _VERSION_LEVELS.get(need.version)
+        if level is None:
+            why = "which Android promises to no app"
+            yield Violation(rule="symbol-version", what=f"{what}, {why}", library=need.library)
+        elif level > bionic.api:
+            why = f"which came with API level {level}; the target's is {bionic.api}"
+            yield Violation(rule="api-level", what=f"{what}, {why}", library=need.library)
+
+
 def _loads(elf: Elf) -> tuple[Segment, ...]:
     return tuple(segment for segment in elf.segments if segment.type == "PT_LOAD")
 
@@ -92,5 +112,6 @@ ANDROID_RULES = (
     _packed_relocations,
     _hash_table,
     _known_symbols,
+    _symbol_versions,
 )
 """Each a function from (file, policy) to violations; none says anything of other platforms."""

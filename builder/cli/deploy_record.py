@@ -10,8 +10,9 @@ from typing import Any
 
 from builder.boards.bundle import LocalBundle
 from builder.cli.clock import SystemClock
+from builder.cli.failure import warn
 from builder.cli.visits import Visit
-from builder.deploy.deployment import Deployment
+from builder.deploy.deployment import MEASURE, PREFLIGHT, Deployment, lock_step, steps_unseen
 from builder.deploy.layout import Holder
 from builder.effects.durable import refusals, write_atomically
 from builder.errors import BoardwrightError
@@ -43,19 +44,27 @@ def failure_kept(device: str, bundle: LocalBundle) -> Iterator[None]:
         raise
 
 
-def planned(device: str, plan: Deployment, holder: Holder | None) -> Succeeded:
-    """Return what a deployment would do."""
-    steps = list(plan.steps())
-    if holder:
-        steps.insert(0, f"wait for {holder.who}, who has held it for {holder.age_s} s")
+def planned(device: str, plan: Deployment, holder: Holder | None, *, measured: bool) -> Succeeded:
+    """Return what a deployment would do; ``measured`` says whether the board is measured then."""
+    steps = [PREFLIGHT, lock_step(holder), *plan.steps(), *_measuring(measured)]
     document = {**plan.to_json(), "steps": steps}
     return Succeeded(device=device, line=f"{len(steps)} steps", document=document)
 
 
-def unbuilt(device: str, target: str) -> Succeeded:
-    """Return what a deployment would do first where there is no bundle yet."""
-    steps = [f"build for {target}", "ask the board what it has, send what is new, check, switch"]
+def unbuilt(device: str, target: str, *, keep: int, measured: bool) -> Succeeded:
+    """Return what a deployment would do where there is no bundle yet."""
+    steps = [
+        f"build for {target}",
+        PREFLIGHT,
+        lock_step(None),
+        *steps_unseen(keep),
+        *_measuring(measured),
+    ]
     return Succeeded(device=device, line=f"{len(steps)} steps", document={"steps": steps})
+
+
+def _measuring(measured: bool) -> tuple[str, ...]:
+    return (MEASURE,) if measured else ()
 
 
 def step_lines(visits: Iterable[Visit]) -> Iterator[str]:
@@ -78,5 +87,9 @@ def _keep(document: dict[str, Any], bundle: LocalBundle, device: str) -> None:
     if not (place / _RECEIPT).is_file():
         return
     text = json.dumps(document, indent=2) + "\n"
-    with refusals(place, unwritable="out-unwritable", remedy="make the output folder writable"):
-        write_atomically(place / f"deploy-{device}.json", text.encode())
+    remedy = "make the output folder writable"
+    try:
+        with refusals(place, unwritable="out-unwritable", remedy=remedy):
+            write_atomically(place / f"deploy-{device}.json", text.encode())
+    except BoardwrightError as failure:
+        warn(failure)  # what the board runs now is what counts

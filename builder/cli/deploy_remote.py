@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from builder.boards.board import Board
 from builder.boards.bundle import LocalBundle, read_needs
-from builder.boards.deploy import deploy
+from builder.boards.deploy import deploying
 from builder.boards.draft import Order, plan_deploy
+from builder.boards.lock import BoardLock
 from builder.cli.attached import devices_meant
 from builder.cli.board_options import reach_options, wait_option
 from builder.cli.building import Flags
@@ -24,6 +27,7 @@ from builder.cli.clock import SystemClock
 from builder.cli.deploy_record import failure_kept, planned, step_lines, succeeded, unbuilt
 from builder.cli.environment import Environment, read_environment
 from builder.cli.fleet import ad_hoc_device, own_name
+from builder.cli.measure_options import MEASURING, BenchFlags, measure_options
 from builder.cli.options import binding_options, toolchain_option
 from builder.cli.reaching import reached
 from builder.cli.toolchains import Choice
@@ -50,9 +54,7 @@ class DeployFlags:
     wait_s: int
     dry_run: bool
     bench: bool
-    baseline: str | None
-    fail_on_regression: str | None
-    allow_load: float | None
+    measure: BenchFlags
     results: Path
     report: Path | None
     toolchain: Choice
@@ -78,16 +80,7 @@ class DeployFlags:
 @wait_option
 @click.option("--dry-run", is_flag=True, help="Print every step and do none.")
 @click.option("--bench", is_flag=True, help="Measure on the board what it runs then.")
-@click.option("--baseline", metavar="REF", help="With --bench: as for boardwright bench.")
-@click.option(
-    "--fail-on-regression", metavar="5%", help="With --bench: exit 11 when slower by more."
-)
-@click.option(
-    "--allow-load",
-    metavar="CORES",
-    type=click.FloatRange(0, 1024),
-    help="With --bench: cores that other processes may keep busy [0.2].",
-)
+@measure_options("With --bench: ")
 @click.option(
     "--results",
     metavar="DIR",
@@ -112,8 +105,11 @@ def command(**options: Any) -> int:
     Only what is new on a board is sent. Whatever goes wrong, a board runs the release before or
     the new one. The exit code is that of the first device that failed.
     """
+    if not options["bench"]:
+        _refuse_measuring(click.get_current_context())
     reach = Reach(**{field.name: options.pop(field.name) for field in fields(Reach)})
-    return deploy_remote(DeployFlags(**options), reach, read_environment())
+    measure = BenchFlags(**{name: options.pop(name) for name in MEASURING})
+    return deploy_remote(DeployFlags(**options, measure=measure), reach, read_environment())
 
 
 def deploy_remote(flags: DeployFlags, reach: Reach, environment: Environment) -> int:
@@ -130,25 +126,28 @@ def deploy_remote(flags: DeployFlags, reach: Reach, environment: Environment) ->
         def act(board: Board, device: Device, target: Target, emit: Emit) -> Succeeded:
             bundle = bundles[target.name]
             if not isinstance(bundle, LocalBundle):
-                return unbuilt(device.name, target.name)
+                keep = flags.keep or device.keep
+                return unbuilt(device.name, target.name, keep=keep, measured=flags.bench)
             order = _order(bundle, device, target, flags)
             if flags.dry_run:
-                return _plan(board, order, emit)
-            done = _deploy(board, order, emit)
-            if after is None:
-                return done
-            accept = reach.accept_new_host_key
-            again = partial(
-                reached, device, target, environment, cancel, accept_new_host_key=accept
-            )
-            return after.measure(done, board, target, emit, again)
+                return _plan(board, order, emit, measured=flags.bench)
+            with _deployed(board, order, emit) as (done, lock):
+                if after is None:
+                    return done
+                accept = reach.accept_new_host_key
+                again = partial(
+                    reached, device, target, environment, cancel, accept_new_host_key=accept
+                )
+                return after.measure(done, board, lock, target, emit, again)
 
         visits = visit(devices, reach, environment, cancel, act, ready=ready)
     if flags.dry_run and not reach.as_json:
         click.echo("\n".join(step_lines(visits)))
-    if after is not None:
-        after.conclude(as_json=reach.as_json)
-    return conclude(visits, as_json=reach.as_json)
+    if after is not None and not reach.as_json:
+        after.show()
+    code = conclude(visits, as_json=reach.as_json)
+    written = after.write_page() if after else 0
+    return code or written
 
 
 def _after(flags: DeployFlags) -> AfterDeploy | None:
@@ -156,14 +155,23 @@ def _after(flags: DeployFlags) -> AfterDeploy | None:
         return None
     from builder.cli.bench.deployed import after_deploy  # numpy, which only measuring pays for
 
-    return after_deploy(
-        wait_s=flags.wait_s,
-        baseline=flags.baseline,
-        allowed=flags.fail_on_regression,
-        allow_load=flags.allow_load,
-        results=flags.results,
-        page=flags.report,
-    )
+    return after_deploy(flags.measure, flags.results, flags.report)
+
+
+def _refuse_measuring(context: click.Context) -> None:
+    """Raise where an option says how to measure and nothing asks to: a gate must not just pass."""
+    given = [
+        option.opts[-1]
+        for option in context.command.params
+        if option.name in {*MEASURING, "results", "report"}
+        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"{given[0]} is about measuring, and nothing is measured",
+            reason="no-bench",
+            remedy="add --bench",
+        )
 
 
 def _order(bundle: LocalBundle, device: Device, target: Target, flags: DeployFlags) -> Order:
@@ -176,17 +184,20 @@ def _order(bundle: LocalBundle, device: Device, target: Target, flags: DeployFla
     )
 
 
-def _deploy(board: Board, order: Order, emit: Emit) -> Succeeded:
+@contextmanager
+def _deployed(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Succeeded, BoardLock]]:
+    """Hold a board that runs what was ordered; how that went is kept beside the receipt."""
     clock = SystemClock()
     began_s = clock.monotonic_s()
-    with failure_kept(board.name, order.bundle):
-        done = deploy(board, order, emit)
-    return succeeded(done, order.bundle, seconds=clock.monotonic_s() - began_s)
+    with ExitStack() as held:
+        with failure_kept(board.name, order.bundle):
+            done, lock = held.enter_context(deploying(board, order, emit))
+        yield succeeded(done, order.bundle, seconds=clock.monotonic_s() - began_s), lock
 
 
-def _plan(board: Board, order: Order, emit: Emit) -> Succeeded:
+def _plan(board: Board, order: Order, emit: Emit, *, measured: bool) -> Succeeded:
     emit(Reached(device=board.name, stage="survey"))
-    return planned(board.name, *plan_deploy(board, order))
+    return planned(board.name, *plan_deploy(board, order), measured=measured)
 
 
 def _devices(flags: DeployFlags, reach: Reach, environment: Environment) -> tuple[Device, ...]:

@@ -53,6 +53,11 @@ def say(failure: BoardwrightError) -> None:
         print(line, file=sys.stderr)
 
 
+def warn(failure: BoardwrightError) -> None:
+    """Print a failure that ends nothing, on stderr."""
+    print(f"warning: {failure}", file=sys.stderr)
+
+
 def _usage(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     verb = context.command_path if context else "boardwright"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from builder.cli.configuration import find_project, read_project
 from builder.cli.environment import Environment
 from builder.cli.installation import parsed_values, read_matrix
+from builder.cli.user import user_name
 from builder.effects.parsed import ParsedValues
 from builder.errors import UsageError
 from builder.matrix import decode, load
@@ -88,7 +88,7 @@ def targets_of(
 
 def own_name() -> str:
     """Return how others that want a board are told who has it: ``user@machine``."""
-    name = f"{getpass.getuser()}@{socket.gethostname()}"
+    name = f"{user_name()}@{socket.gethostname()}"
     return re.sub(r"[^A-Za-z0-9._@-]", "-", name)[:100]
 
 

@@ -178,12 +178,23 @@ def _sources(settings: Settings, environment: Environment) -> tuple[Path, ...]:
 def _rendered(
     service: Literal["github", "gitlab"], matrix: JobMatrix, flags: Flags, root: Path
 ) -> str:
-    from builder.jobs.workflows import Runners, render  # jinja: 40 ms
+    from builder.jobs.workflows import Runners, Selection, render  # jinja: 40 ms
 
     runners = Runners(
         compile=flags.compile_runner or _COMPILE_RUNNER[service],
         hardware=flags.hardware_runner,
         requirement=flags.requirement,
     )
+    selection = Selection(
+        patterns=flags.targets,
+        tags=flags.tags,
+        watched=_relative(flags.watched, root),
+        target_folders=_relative(flags.target_folders, root),
+    )
     folder = os.path.relpath(root, work_tree(root) or root)
-    return render(service, matrix, runners, folder=folder)
+    return render(service, matrix, runners, selection, folder=folder)
+
+
+def _relative(paths: Sequence[Path], root: Path) -> tuple[str, ...]:
+    """Return paths as they read in the project's folder, where jobs run."""
+    return tuple(os.path.relpath(path.resolve(), root) for path in paths)

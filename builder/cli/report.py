@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import click
 
 from builder.bench.result import Measurement
 from builder.cli.clock import SystemClock
+from builder.cli.options import json_option
 from builder.effects.durable import refusals, write_atomically
 from builder.effects.results import find_results, load_result
 from builder.package_files import templates_root
+from builder.report.json_report import write_json
 from builder.report.page import render_page
 
 
@@ -27,7 +30,8 @@ from builder.report.page import render_page
     help="The page [report.html].",
 )
 @click.option("--title", default="Benchmarks", help="Its heading [Benchmarks].")
-def command(results: tuple[Path, ...], out: Path, title: str) -> None:
+@json_option
+def command(results: tuple[Path, ...], out: Path, title: str, as_json: bool) -> None:
     """Write a page about the measurements in RESULT files.
 
     One HTML file that needs nothing else: latency distributions, boards side by side, the history
@@ -35,7 +39,10 @@ def command(results: tuple[Path, ...], out: Path, title: str) -> None:
     """
     files = [file for place in results for file in find_results(place)]
     write_page([load_result(file) for file in files], out, title=title)
-    click.echo(f"wrote {out}")
+    if as_json:
+        write_json(sys.stdout, {"status": "ok", "page": str(out), "results": len(files)})
+    else:
+        click.echo(f"wrote {out}")
 
 
 def write_page(measurements: Sequence[Measurement], out: Path, *, title: str) -> None:

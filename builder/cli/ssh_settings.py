@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from builder.cli.user import user_name
 from builder.effects.ssh.settings import SshSettings
 
 
@@ -19,17 +19,10 @@ def read_ssh_settings(
     home = Path(given.get("HOME") or "/")
     return SshSettings(
         home=home,
-        user=_user(),
+        user=user_name(),
         machine=socket.gethostname(),
         user_config=Path(given.get("BOARDWRIGHT_SSH_CONFIG") or home / ".ssh" / "config"),
         system_config=Path("/etc/ssh/ssh_config"),
         variables=given,
         accept_new_host_key=accept_new_host_key,
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())

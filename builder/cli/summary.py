@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from builder.cli.options import json_option
 from builder.effects.durable import refusals, write_atomically
 from builder.errors import UsageError
 from builder.jobs.outcomes import Outcome, outcomes_of
+from builder.report.json_report import write_json
 
 _LARGEST_BYTES = 256 << 20
 
@@ -21,14 +24,13 @@ _LARGEST_BYTES = 256 << 20
     type=click.Path(path_type=Path),
     help="Write JUnit XML to this file as well.",
 )
-def command(results: tuple[Path, ...], junit: Path | None) -> int:
+@json_option
+def command(results: tuple[Path, ...], junit: Path | None, as_json: bool) -> int:
     """Say how builds and deployments went, as Markdown and JUnit XML.
 
     RESULT... are documents that build, deploy-remote and bench printed with --json. What failed
     in them does not make this fail.
     """
-    from builder.jobs.markdown import markdown
-
     if not results:
         raise UsageError(
             "no results to sum up",
@@ -36,10 +38,20 @@ def command(results: tuple[Path, ...], junit: Path | None) -> int:
             remedy="give files that --json of build, deploy-remote or bench was written to",
         )
     outcomes = [outcome for path in results for outcome in outcomes_of(_read(path), name=path.stem)]
-    click.echo(markdown(outcomes), nl=False)
     if junit is not None:
         _write_junit(outcomes, junit)
+    _print(outcomes, as_json=as_json)
     return 0
+
+
+def _print(outcomes: list[Outcome], *, as_json: bool) -> None:
+    if as_json:
+        told = [outcome.to_json() for outcome in outcomes]
+        write_json(sys.stdout, {"status": "ok", "outcomes": told})
+    else:
+        from builder.jobs.markdown import markdown
+
+        click.echo(markdown(outcomes), nl=False)
 
 
 def _read(path: Path) -> bytes:

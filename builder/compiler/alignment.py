@@ -126,10 +126,10 @@ def _on_one_line(name: str) -> str:
     return " ".join(name.split())
 
 
-def largest_error(computed: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """Return the largest absolute difference; NaN equals NaN, and meets nothing else."""
+def differences(computed: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the absolute differences; NaN equals NaN, and is infinitely far from all else."""
     left, right = computed.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         same = (left == right) | (np.isnan(left) & np.isnan(right))
         difference = np.where(same, 0.0, np.abs(left - right))
-    return float(np.where(np.isnan(difference), np.inf, difference).max(initial=0.0))
+    return np.where(np.isnan(difference), np.inf, difference)

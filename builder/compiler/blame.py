@@ -1,13 +1,15 @@
-"""Which ONNX node a failing compiler was working on: compile the nodes one by one and see."""
+"""Which ONNX node a failing compiler was working on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import onnx
 
 from builder.compiler.extraction import extract
 from builder.compiler.node_names import node_name
+from builder.compiler.plan import KernelCall
 from builder.errors import BoardwrightError, BuildFailed
 
 
@@ -16,6 +18,7 @@ def blamed(
 ) -> BoardwrightError:
     """Return ``error``, raised while ``model`` was compiled, as a failure that names its node.
 
+    Nodes are compiled one by one, to see.
     ``compile_alone`` compiles a model of one node; the first that fails is the one to name. Where
     none does, it is their combination that fails, and no node is named.
     """
@@ -31,18 +34,37 @@ def blamed(
         except BoardwrightError as failure:
             return failure
         except Exception as cause:  # TVM raises what it likes
-            return _failed(cause, node_name(position, node), node.op_type)
-    return _failed(error, None, None)
+            name, operator = node_name(position, node), node.op_type
+            what = f"the compiler fails at this node ({operator})"
+            return _failed(what, name, last_words(cause), {"node": name, "operator": operator})
+    nobody = {"node": None, "operator": None}
+    return _failed("the compiler fails", None, last_words(error), nobody)
 
 
-def _failed(cause: Exception, node: str | None, operator: str | None) -> BuildFailed:
+def kernel_blamed(kernel: str | None, why: str, calls: Sequence[KernelCall]) -> BuildFailed:
+    """Return a failure to compile ``kernel`` as one that names the nodes which it computes.
+
+    Without a kernel it is their combination that fails, and no node is named.
+    """
+    nodes = next((call.nodes for call in calls if call.kernel == kernel), ())
+    what = "the compiler fails at the kernel of these nodes" if nodes else "the compiler fails"
+    details = {"kernel": kernel, "nodes": list(nodes)}
+    return _failed(what, ", ".join(nodes) or None, why, details)
+
+
+def last_words(error: Exception) -> str:
+    """Return the last line of what TVM says, which is the one that tells something."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+
+
+def _failed(what: str, where: str | None, why: str, details: dict[str, Any]) -> BuildFailed:
     return BuildFailed(
-        f"the compiler fails at this node ({operator})" if node else "the compiler fails",
+        what,
         reason="compiler-failed",
-        where=node,
-        why=(str(cause).strip().splitlines() or [type(cause).__name__])[-1][:300],
+        where=where,
+        why=why,
         remedy="replace the node where the model is exported, and please report it",
-        details={"node": node, "operator": operator},
+        details=details,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import tvm
 from tvm import tirx
 
 from builder.compiler import stack
-from builder.errors import BuildFailed, UsageError
+from builder.compiler.blame import last_words
+from builder.errors import UsageError
 from builder.model.target import Cpu, CpuVariant, Platform
 
 PARTS = 2
@@ -105,6 +107,15 @@ class KernelObject:
         library.write_to_file(str(self.path), "o")
 
 
+class KernelFailed(Exception):
+    """A kernel could not be scheduled or compiled; ``kernel`` is None where each alone can be."""
+
+    def __init__(self, kernel: str | None, why: str) -> None:
+        super().__init__(why)
+        self.kernel = kernel
+        self.why = why
+
+
 def generate(kernels: dict[str, tirx.PrimFunc], target: tvm.target.Target) -> Any:
     """Return TVM's module of the machine code of scheduled kernels, by the names they shall have.
 
@@ -126,21 +137,52 @@ def parts(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def write_objects(objects: Sequence[KernelObject]) -> None:
-    """Write the objects, each in a process forked from this one: TVM and LLVM work on one core.
+    """Write the objects side by side: TVM and LLVM work on one core.
 
-    Raises ``BuildFailed`` where one dies; what it said is on standard error.
+    Raises ``KernelFailed``; all that was said is on standard error.
     """
+    for one, end in zip(objects, _ends([one.write for one in objects]), strict=True):
+        if end is not None:
+            raise _culprit(one, end)
+
+
+def _culprit(failed: KernelObject, why: str) -> KernelFailed:
+    """Compile the kernels of an object one by one, to see which fails: LLVM may just die."""
+    for name in failed.names:
+        (end,) = _ends([replace(failed, names=(name,)).write])
+        if end is not None:
+            return KernelFailed(name, end)
+    return KernelFailed(None, why)
+
+
+def _ends(tasks: Sequence[Callable[[], None]]) -> list[str | None]:
+    """Perform tasks in processes forked from this one; return what each failed of, or None."""
     fork = multiprocessing.get_context("fork")
-    running = [fork.Process(target=one.write) for one in objects]
-    for process in running:
+    running = []
+    for task in tasks:
+        hearing, saying = fork.Pipe(duplex=False)
+        process = fork.Process(target=_perform, args=(task, saying))
         process.start()
-    for process in running:
+        saying.close()
+        running.append((process, hearing))
+    for process, _ in running:
         process.join()
-    for one, process in zip(objects, running, strict=True):
-        if process.exitcode:
-            raise BuildFailed(
-                "LLVM could not compile the kernels",
-                reason="codegen-failed",
-                where=one.path.name,
-                why=f"its process ended with {process.exitcode}",
-            )
+    return [
+        _said(hearing, process.exitcode) if process.exitcode else None
+        for process, hearing in running
+    ]
+
+
+def _perform(task: Callable[[], None], saying: Connection) -> None:
+    try:
+        task()
+    except Exception as error:  # TVM raises what it likes
+        saying.send(last_words(error))
+        raise
+
+
+def _said(hearing: Connection, exit_code: int) -> str:
+    try:
+        return str(hearing.recv())
+    except EOFError:
+        return f"its process ended with {exit_code}"

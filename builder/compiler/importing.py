@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,27 @@ def read_prepared(folder: Path) -> onnx.ModelProto:
 def import_model(model: onnx.ModelProto, folder: Path) -> tvm.IRModule:
     """Return the model as Relax; weights are mapped from ``folder``.
 
-    Raises ``ModelRefused`` naming every node whose operator has no conversion, or else every node
-    whose conversion failed, and why.
+    Raises ``ModelRefused`` naming every node whose operator has no conversion or whose conversion
+    failed, and why.
     """
-    unsupported = unsupported_operators(model)
-    if unsupported:
-        raise refused(unsupported)
-    importer = _Importer(folder, Surveyor.of(model))
-    opset = next((entry.version for entry in model.opset_import if not entry.domain), 13)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # renamed inputs: our own names stay in the signature
-        mod = importer.from_onnx(model.graph, opset)
+    importer = _Importer(folder, model, _unsupported_operators(model))
+    mod = importer.imported()
     return provenance.rename(mod, provenance.attributed(mod["main"], importer.origin))
 
 
-def unsupported_operators(model: onnx.ModelProto) -> tuple[Refusal, ...]:
+def all_refusals(
+    model: onnx.ModelProto, folder: Path, known: Iterable[Refusal]
+) -> tuple[Refusal, ...]:
+    """Return ``known`` and what ``import_model`` refuses of the rest, in the order of the model."""
+    importer = _Importer(folder, model, (*_unsupported_operators(model), *known))
+    with contextlib.suppress(
+        Exception
+    ):  # it raises what is returned, or stumbles over what is known
+        importer.imported()
+    return importer.refusals()
+
+
+def _unsupported_operators(model: onnx.ModelProto) -> tuple[Refusal, ...]:
     """Return the nodes, however deep, whose operator has no conversion."""
     known = {*onnx_frontend._get_convert_map(), *operators.CONVERTERS}
     surveyor = Surveyor.of(model)
@@ -58,33 +65,50 @@ def unsupported_operators(model: onnx.ModelProto) -> tuple[Refusal, ...]:
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
     """The stock importer, but each node is told apart and weights are read from their file."""
 
-    def __init__(self, folder: Path, surveyor: Surveyor) -> None:
+    def __init__(self, folder: Path, model: onnx.ModelProto, refusals: Iterable[Refusal]) -> None:
         super().__init__(shape_dict={}, dtype_dict="float32", keep_params_in_input=False)
         self._folder = folder
-        self._surveyor = surveyor
+        self._model = model
+        self._surveyor = Surveyor.of(model)
+        self._refused = {(refusal.path, refusal.node): refusal for refusal in refusals}
         self._position = 0
         self.origin: dict[relax.Var, Nodes] = {}
 
+    def imported(self) -> tvm.IRModule:
+        """Return the model as Relax. Raises ``ModelRefused`` naming all nodes that are refused."""
+        opset = next((entry.version for entry in self._model.opset_import if not entry.domain), 13)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # renamed inputs: our own names stay in the signature
+            return self.from_onnx(self._model.graph, opset)
+
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Return the refused nodes that are known so far, in the order of the model."""
+        places = dict.fromkeys((one.path, one.name) for one in nodes(self._model.graph))
+        return tuple(self._refused[place] for place in places if place in self._refused)
+
     def _construct_nodes(self, graph: onnx.GraphProto) -> None:
         """Convert node by node, going on after a failure, so that all failures are told at once."""
-        refusals = []
         for position, node in enumerate(graph.node):
             self._position = position
+            placed = Placed(node=node, name=node_name(position, node), path=())
+            if ((), placed.name) in self._refused:
+                self._stand_in(node)
+                continue
             if any(name and name not in self._nodes for name in node.input):
                 continue  # it follows from a node that failed and could not be stood in for
             single = onnx.GraphProto(node=[node])
             try:
                 super()._construct_nodes(single)
             except Exception as error:  # converters raise whatever Python and TVM raise
-                placed = Placed(node=node, name=node_name(position, node), path=())
                 why = " ".join(str(error).split())[:300]
-                refusals.append(self._surveyor.refusal(placed, "unconvertible-node", why))
+                refusal = self._surveyor.refusal(placed, "unconvertible-node", why)
+                self._refused[(), placed.name] = refusal
                 self._stand_in(node)
-        if refusals:
-            raise refused(refusals)
+        if self._refused:
+            raise refused(self.refusals())
 
     def _check_for_unsupported_ops(self, graph: onnx.GraphProto) -> None:
-        """Do nothing: ``unsupported_operators`` also knows the conversions of our own."""
+        """Do nothing: ``_unsupported_operators`` also knows the conversions of our own."""
 
     def _parse_graph_input(self, graph: onnx.GraphProto) -> None:
         """Make the inputs parameters; the stock importer takes an extent of 0 for unknown."""

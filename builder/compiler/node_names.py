@@ -25,7 +25,9 @@ def node_name(index: int, node: onnx.NodeProto) -> str:
     return node.name or f"{node.op_type}#{index}:{node.output[0] if node.output else ''}"
 
 
-def nodes(graph: onnx.GraphProto, path: tuple[str, ...] = ()) -> Iterator[Placed]:
+def nodes(
+    graph: onnx.GraphProto | onnx.FunctionProto, path: tuple[str, ...] = ()
+) -> Iterator[Placed]:
     """Yield the nodes of ``graph`` in order, those of a subgraph right after its own node."""
     for index, node in enumerate(graph.node):
         name = node_name(index, node)

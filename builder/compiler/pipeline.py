@@ -10,7 +10,7 @@ import onnx
 import tvm
 
 from builder.compiler import codegen, importing, lowering, passes, render, tuning
-from builder.compiler.blame import blamed
+from builder.compiler.blame import blamed, kernel_blamed
 from builder.compiler.kernels import dispatch
 from builder.compiler.node_names import node_name
 from builder.compiler.plan import StaticPlan
@@ -100,7 +100,10 @@ def _write_kernels(
                     path=folder / f"{kernels.mcpu}-{number}.o",
                 )
             )
-    codegen.write_objects(objects)
+    try:
+        codegen.write_objects(objects)
+    except codegen.KernelFailed as failure:
+        raise kernel_blamed(failure.kernel, failure.why, plan.calls) from failure
 
 
 def _kernel_set(cpu: Cpu | CpuVariant, number: int, symbols: str) -> render.KernelSet:

@@ -85,6 +85,8 @@ def register() -> None:
         ("tirx.tanh", tanh),
     ):
         register_intrin_lowering(name, "llvm", f=lowering, level=_OVERRIDE)
+    # Else TVM calls it lane by lane, and LLVM makes vectors of half the width of that.
+    tvm.ir.Op.get("tirx.erf").set_attr("TVectorizable", True)
 
 
 def _for_float32(name: str, lower: Callable[[Expr, str], Expr]) -> Callable[[Expr], Expr]:
@@ -121,9 +123,10 @@ def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
 
 
 def _clamped(x: Expr, low: float, high: float, dtype: str) -> Expr:
-    """Clamp by comparisons, which a NaN fails and so passes through."""
+    """Clamp by comparisons, which a NaN fails and so passes through: two instructions on x86."""
     least, most = tirx.const(low, dtype), tirx.const(high, dtype)
-    return tirx.Select(x > most, most, tirx.Select(x < least, least, x))
+    raised = tirx.Select(x < least, least, x)
+    return _bound(raised, lambda y: tirx.Select(y > most, most, y))
 
 
 def _exp(x: Expr, dtype: str) -> Expr:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from builder.deploy.layout import Inventory, Release
+from builder.deploy.layout import Holder, Inventory, Release
 from builder.deploy.shipment import Shipment
 from builder.errors import DeviceRefused
 
@@ -62,15 +62,42 @@ class Deployment:
                 f"send {self.shipment.sent_bytes} bytes for {len(self.shipment.objects)} new "
                 f"objects; {self.reused_files} files ({self.reused_bytes} bytes) are there"
             )
-            yield "verify the SHA-256 of every new object on the board"
+            yield _VERIFY
         if self.there is None:
             yield f"make the release {self.id} of the store"
-        yield "check it on the board: bin/run --check"
+        yield _CHECK
         if not self.changes_nothing:
             was = self.current.id if self.current else "nothing"
             yield f"switch current from {was} to {self.id}, check again, go back where that fails"
         for release in self.prune:
             yield f"remove {release.name}"
+
+
+PREFLIGHT = "ask the board what it is, and whether it can take the bundle"
+MEASURE = "measure on the board what it runs then"
+
+_LOCK = "take the board's lock"
+_VERIFY = "verify the SHA-256 of every new object on the board"
+_CHECK = "check it on the board: bin/run --check"
+
+
+def lock_step(holder: Holder | None) -> str:
+    """Return how the lock is come by."""
+    if holder is None:
+        return _LOCK
+    return f"{_LOCK}: wait for {holder.who}, who has held it for {holder.age_s} s"
+
+
+def steps_unseen(keep: int) -> tuple[str, ...]:
+    """Return what any deployment does under the lock, where what it sends is not known yet."""
+    return (
+        "send what the board does not have",
+        _VERIFY,
+        "make the release of the store",
+        _CHECK,
+        "switch current to it, check again, go back where that fails",
+        f"remove all releases but the newest {keep}",
+    )
 
 
 def to_prune(inventory: Inventory, id: str, keep: int) -> tuple[Release, ...]:

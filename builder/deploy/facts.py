@@ -20,6 +20,14 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceClock:
+    """The clock of something beside the cores, memory or a GPU; now, in kHz."""
+
+    name: str
+    khz: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """What a path lies on: the mount point, and its type with the mount's options."""
 
@@ -56,6 +64,7 @@ class DeviceFacts:
     available_bytes: int | None
     governor: str | None
     frequency_khz: tuple[int | None, int | None, int | None]  # now, least, most
+    clocks: tuple[DeviceClock, ...]
     sensors: tuple[Sensor, ...]
     throttled: str | None
     l4t: str | None
@@ -95,14 +104,15 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
         feature_spelling=spelling or None,
         features=frozenset(features.split()),
         cores=_number(replies.first("cores")) or None,
-        memory_bytes=_kib(replies.first("MemTotal")),
-        available_bytes=_kib(replies.first("MemAvailable")),
+        memory_bytes=kib_in_bytes(replies.first("MemTotal")),
+        available_bytes=kib_in_bytes(replies.first("MemAvailable")),
         governor=replies.first("governor"),
         frequency_khz=(
             _number(replies.first("current_khz")),
             _number(replies.first("least_khz")),
             _number(replies.first("most_khz")),
         ),
+        clocks=tuple(filter(None, map(_clock, replies.all("clock")))),
         sensors=tuple(filter(None, map(_sensor, replies.all("sensor")))),
         throttled=replies.first("throttled"),
         l4t=replies.first("l4t"),
@@ -115,7 +125,7 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
         writable=replies.first("writable") == "yes",
         owned=replies.first("owned") == "yes",
         mount=_mount(replies.first("mount")),
-        free_bytes=_kib(replies.first("free_kib")),
+        free_bytes=kib_in_bytes(replies.first("free_kib")),
     )
 
 
@@ -134,7 +144,8 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) <= 18 else None
 
 
-def _kib(text: str | None) -> int | None:
+def kib_in_bytes(text: str | None) -> int | None:
+    """Return a number of KiB that a board told in bytes, None where it is no number."""
     number = _number(text)
     return None if number is None else number * 1024
 
@@ -154,6 +165,12 @@ def _sensor(text: str) -> Sensor | None:
     value = int(degrees)
     # The kernel's unit is a thousandth of a degree; a few old drivers say degrees.
     return Sensor(name=name, celsius=value / 1000 if abs(value) >= 1000 else float(value))
+
+
+def _clock(text: str) -> DeviceClock | None:
+    rate, _, name = text.partition(" ")
+    hertz = _number(rate)
+    return None if hertz is None else DeviceClock(name=name, khz=hertz // 1000)
 
 
 def _mount(text: str | None) -> Mount | None:

@@ -2,8 +2,8 @@
 
 ``root/store/<sha256>`` files by content, ``root/releases/<number>-<id>/`` bundles made of them,
 ``root/current`` a link to one of those, ``root/locks/ticket-<number>`` who may change all this,
-``root/results/`` what was measured there. A release's number is that of the ticket it was made
-current with; 0 is for one that never was, or that was given up.
+``root/results/`` is kept for what is measured there. A release's number is that of the ticket it
+was made current with; 0 is for one that never was, or that was given up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from builder.deploy.facts import kib_in_bytes
 from builder.deploy.replies import Replies, broken_answer, refusal
 
 PART_PREFIX = ".part-"
@@ -59,6 +60,7 @@ class Inventory:
     """What is on a board: sizes in bytes by name; ``current`` None where there is none.
 
     ``scraps`` are names in the store and among the releases that an earlier try has left half-made.
+    ``free_bytes`` is None where the board does not tell, or has no root yet.
     """
 
     releases: tuple[Release, ...]
@@ -67,6 +69,7 @@ class Inventory:
     uploads: dict[str, int]
     scraps: tuple[str, ...]
     holder: Holder | None
+    free_bytes: int | None
 
     def release(self, id: str) -> Release | None:
         """Return the newest release of that content, the current one before all others."""
@@ -112,6 +115,7 @@ def inventory_of(replies: Replies, *, where: str) -> Inventory:
         uploads={name: size for name, size in sizes.items() if _UPLOAD.fullmatch(name)},
         scraps=tuple(name for name in (*names, *sizes) if name.startswith(_SCRAPS)),
         holder=holder_of(replies.first("busy")),
+        free_bytes=kib_in_bytes(replies.first("free_kib")),
     )
 
 

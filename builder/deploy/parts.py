@@ -9,12 +9,10 @@ parts is kept beside it on the board, so that any client can tell what need not 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-
-import numpy as np
-import numpy.typing as npt
 
 LEAST_BYTES = 4 << 10
 AVERAGE_BYTES = 16 << 10
@@ -23,16 +21,10 @@ MOST_BYTES = 64 << 10
 MOST_SEGMENTS = 64
 """Of one file: each costs the board a few processes. Beyond it, short common runs are sent."""
 
-_WINDOW = 64
-_MASK = np.uint64(AVERAGE_BYTES - 1)
 _HEADER = b"boardwright parts 1\n"
 _DIGEST_BYTES, _SIZE_BYTES = 6, 3
 _RECORD_BYTES = _DIGEST_BYTES + _SIZE_BYTES
-# One fixed random 64-bit number a byte value: another table is another format of parts.
-_GEAR = np.frombuffer(
-    b"".join(hashlib.sha256(b"boardwright gear %d" % byte).digest()[:8] for byte in range(256)),
-    dtype="<u8",
-).astype(np.uint64)
+_MOST_RECORDS = 1 << 19  # of 8 GiB in parts of the usual size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +52,14 @@ class Segment:
 
 def split(content: memoryview) -> tuple[Part, ...]:
     """Return the parts that ``content`` consists of, in order."""
+    from builder.deploy.borders import borders  # numpy: 200 ms that only what is sent pays
+
     return tuple(
         Part(
             digest=hashlib.sha256(content[start:end]).digest()[:_DIGEST_BYTES],
             size_bytes=end - start,
         )
-        for start, end in pairwise(_borders(content))
+        for start, end in pairwise(borders(content))
     )
 
 
@@ -81,7 +75,11 @@ def load_parts(kept: bytes, size_bytes: int) -> tuple[Part, ...]:
     A wrong list does no harm: what is made by it is verified, and sent whole where it is wrong.
     """
     records = kept.removeprefix(_HEADER)
-    if records == kept or len(records) % _RECORD_BYTES:
+    if (
+        records == kept
+        or len(records) % _RECORD_BYTES
+        or len(kept) > longest_list_bytes(size_bytes)
+    ):
         return ()
     parts = tuple(
         _part(records[start : start + _RECORD_BYTES])
@@ -90,12 +88,20 @@ def load_parts(kept: bytes, size_bytes: int) -> tuple[Part, ...]:
     return parts if sum(part.size_bytes for part in parts) == size_bytes else ()
 
 
+def longest_list_bytes(size_bytes: int) -> int:
+    """Return how long the list of the parts of a file can be that is worth reading."""
+    return len(_HEADER) + _RECORD_BYTES * min(size_bytes // LEAST_BYTES + 1, _MOST_RECORDS)
+
+
 def compare(new: Sequence[Part], base: Sequence[Part]) -> tuple[Segment, ...]:
     """Return the new file as runs that are copied from the base and runs that are sent."""
-    runs = list(_joined(_matched(new, base)))
-    while len(runs) > MOST_SEGMENTS:
-        runs = _without_shortest_copy(runs)
-    return tuple(runs)
+    runs = tuple(_joined(_matched(new, base)))
+    # To send one more copy never makes more runs, so the number to send can be halved down to.
+    copies = sum(run.base_offset is not None for run in runs)
+    fewest = bisect_left(
+        range(copies), True, key=lambda count: len(_sending(runs, count)) <= MOST_SEGMENTS
+    )
+    return _sending(runs, fewest)
 
 
 def _part(record: bytes) -> Part:
@@ -103,56 +109,18 @@ def _part(record: bytes) -> Part:
     return Part(digest=record[:_DIGEST_BYTES], size_bytes=size)
 
 
-def _borders(content: memoryview) -> Iterator[int]:
-    """Yield 0, the end of each part, and so at last the size; just 0 for no bytes."""
-    start, size = 0, len(content)
-    yield 0
-    for candidate in _candidates(content):
-        while candidate - start > MOST_BYTES:
-            start += MOST_BYTES
-            yield start
-        if candidate - start >= LEAST_BYTES:
-            start = candidate
-            yield start
-    while size - start > MOST_BYTES:
-        start += MOST_BYTES
-        yield start
-    if size > start:
-        yield size
-
-
-def _candidates(content: memoryview) -> Iterator[int]:
-    """Yield each offset after 64 bytes whose hash has its low bits zero."""
-    block = 1 << 22
-    for start in range(0, len(content), block):
-        before = max(0, start - _WINDOW + 1)
-        hashes = _rolling(np.frombuffer(content[before : start + block], dtype=np.uint8))
-        found = np.flatnonzero((hashes & _MASK) == 0) + before + 1
-        yield from found[(found > start) & (found >= _WINDOW)].tolist()
-
-
-def _rolling(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    # The sum over a window of GEAR[byte] << age, doubled from 1 byte to 64 in six steps.
-    hashes = _GEAR[content]
-    width = 1
-    while width < _WINDOW:
-        longer = hashes.copy()
-        longer[width:] += hashes[:-width] << np.uint64(width)
-        hashes, width = longer, width * 2
-    return hashes
-
-
 def _matched(new: Sequence[Part], base: Sequence[Part]) -> Iterator[Segment]:
-    places: dict[Part, list[int]] = {}
+    # As keys, for a base may be one part over and over.
+    places: dict[Part, dict[int, None]] = {}
     offset = 0
     for part in base:
-        places.setdefault(part, []).append(offset)
+        places.setdefault(part, {})[offset] = None
         offset += part.size_bytes
     offset, expected = 0, 0
     for part in new:
         known = places.get(part)
         # Of several equal parts the one that goes on from the run before makes the longer run.
-        at = None if known is None else expected if expected in known else known[0]
+        at = None if known is None else expected if expected in known else next(iter(known))
         yield Segment(offset=offset, size_bytes=part.size_bytes, base_offset=at)
         offset += part.size_bytes
         expected = offset if at is None else at + part.size_bytes
@@ -181,8 +149,8 @@ def _goes_on(run: Segment, segment: Segment) -> bool:
     return run.base_offset + run.size_bytes == segment.base_offset
 
 
-def _without_shortest_copy(runs: Sequence[Segment]) -> list[Segment]:
+def _sending(runs: Sequence[Segment], count: int) -> tuple[Segment, ...]:
+    """Return the runs with the ``count`` shortest copies sent instead."""
     copies = [run for run in runs if run.base_offset is not None]
-    shortest = min(copies, key=lambda run: run.size_bytes)
-    sent = Segment(offset=shortest.offset, size_bytes=shortest.size_bytes, base_offset=None)
-    return list(_joined(sent if run is shortest else run for run in runs))
+    shortest = frozenset(sorted(copies, key=lambda run: run.size_bytes)[:count])
+    return tuple(_joined(replace(r, base_offset=None) if r in shortest else r for r in runs))

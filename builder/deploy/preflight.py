@@ -50,9 +50,14 @@ def refuse_unfit(facts: DeviceFacts, needs: Needs, *, where: str) -> None:
             raise failure
 
 
+def fits(facts: DeviceFacts, needed_bytes: int) -> bool:
+    """Tell whether ``needed_bytes`` more fit on the board, as far as it is known."""
+    return facts.free_bytes is None or needed_bytes + RESERVE_BYTES <= facts.free_bytes
+
+
 def refuse_full(facts: DeviceFacts, needed_bytes: int, *, where: str) -> None:
     """Raise ``DeviceRefused`` ``no-space`` unless ``needed_bytes`` more fit on the board."""
-    if facts.free_bytes is None or needed_bytes + RESERVE_BYTES <= facts.free_bytes:
+    if facts.free_bytes is None or fits(facts, needed_bytes):
         return
     raise DeviceRefused(
         f"the board has {_mib(facts.free_bytes)} MiB free on {_mount_point(facts)} and the bundle "

@@ -15,6 +15,9 @@ from builder.errors import BoardwrightError, DeviceBusy, DeviceLost, DeviceRefus
 LONGEST_VALUE = 4096
 """Characters of one value that are kept."""
 
+UNCHANGED = "what the board runs has not changed"
+"""What most failures leave."""
+
 _KEY = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,31}")
 _REFUSALS = {
     "planted-link": "a symbolic link, or something else that is not ours, is in the way",
@@ -90,7 +93,7 @@ def refusal(said: str, *, where: str) -> BoardwrightError:
         reason=reason,
         where=where,
         why=about or None,
-        state="what the board runs has not changed",
+        state=UNCHANGED,
         remedy=_REMEDIES.get(reason),
     )
 
@@ -101,7 +104,7 @@ def lock_lost(where: str) -> DeviceBusy:
         "the board's lock was lost to somebody else",
         reason="lock-lost",
         where=where,
-        state="what the board runs has not changed",
+        state=UNCHANGED,
         remedy="run the same command again",
     )
 
@@ -128,7 +131,7 @@ def wrong_hash(where: str, name: str) -> IntegrityError:
         "the file has another hash on the board than in the bundle",
         reason="transfer-damaged",
         where=f"{where}: {name}",
-        state="what the board runs has not changed",
+        state=UNCHANGED,
         remedy="build again, and check the board's storage if it stays so",
     )
 

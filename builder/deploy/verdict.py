@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.deploy.replies import escaped
+from builder.deploy.replies import Replies, broken_answer, escaped
 from builder.errors import BoardwrightError, DeviceRefused, IntegrityError
 
 _WRONG_NUMBERS, _NOT_STARTED = 1, 3
@@ -19,6 +19,30 @@ def refuse_failed(status: int, said: bytes | str, *, where: str) -> None:
     """
     if status:
         raise _failure(status, _shown(said), where)
+
+
+def refuse_gone_back(replies: Replies, *, where: str) -> None:
+    """Raise what the check after a switch found; the board has gone back by itself then.
+
+    Raises as ``refuse_failed`` does, and ``DeviceLost`` ``garbled-output``.
+    """
+    status, _, said = (replies.first("check") or "").partition(" ")
+    if not status.isdecimal():
+        raise broken_answer(where, "a switch without a check")
+    try:
+        refuse_failed(int(status), said, where=where)
+    except BoardwrightError as failure:
+        failure.state = _state_after(replies)
+        if replies.first("stuck"):
+            failure.remedy = "make its disk writable, then run: boardwright rollback"
+        raise
+
+
+def _state_after(replies: Replies) -> str:
+    if (stuck := replies.first("stuck")) is not None:
+        return f"the board could not go back and still runs {stuck}"
+    back = replies.first("back")
+    return f"the board runs {back} again" if back else "the board runs nothing"
 
 
 def _failure(status: int, said: str | None, where: str) -> BoardwrightError:

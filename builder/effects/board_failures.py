@@ -71,11 +71,11 @@ def link_lost(where: str, why: str | None = None) -> DeviceLost:
 
 def timed_out(what: str, timeout_s: float) -> DeviceLost:
     """Return the failure for a command or a transfer that did not end in time."""
-    return DeviceLost(f"did not end within {timeout_s:g} s", reason="timeout", where=what)
+    return DeviceLost(f"did not end within {timeout_s:g} s", reason="timeout", where=shown(what))
 
 
 def endless(what: str, limit_bytes: int) -> DeviceLost:
     """Return the failure for a board that says more than was asked for."""
     return DeviceLost(
-        f"the board sent more than {limit_bytes} bytes", reason="endless-output", where=what
+        f"the board sent more than {limit_bytes} bytes", reason="endless-output", where=shown(what)
     )

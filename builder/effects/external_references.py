@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builder.effects.onnx_wire import MAX_DEPTH, ends_early, is_too_deep
+from builder.effects.onnx_wire import (
+    MAX_DEPTH,
+    MOST_FIELDS,
+    ends_early,
+    has_too_many_fields,
+    is_too_deep,
+)
 from builder.errors import ModelRefused
 
 _LARGEST_BYTES = 2**31 - 1  # protobuf's own limit
@@ -24,6 +30,7 @@ def external_references(model: Path) -> dict[str, int]:
     ``truncated``, ``not-onnx``, ``no-graph``, ``external-data-bounds``.
     """
     _require_size(model)
+    _require_few_fields(model)
     proto = _parsed(model)
     if not proto.HasField("graph"):
         raise _refused(model, "not-onnx", "this is not an ONNX model")
@@ -49,6 +56,13 @@ def _require_size(model: Path) -> None:
             f"the file has {size_bytes} bytes; protobuf reads 2 GiB",
             remedy="save the model with its weights as external data",
         )
+
+
+def _require_few_fields(model: Path) -> None:
+    """Refuse what would fill the memory just by being parsed."""
+    if has_too_many_fields(model):
+        what = f"the model has more than {MOST_FIELDS} nodes, names, weights and the like"
+        raise _refused(model, "too-many-nodes", what)
 
 
 def _parsed(model: Path) -> Any:

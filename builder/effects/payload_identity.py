@@ -26,6 +26,7 @@ PAYLOAD_SOURCES = (
     "toolchain/bionic.py",
     "toolchain/ndk.py",
     "toolchain/zig.py",
+    "tuning/judging.py",
     "wire.py",
 )
 """What of the package the payload imports, by path; a test holds it to what it does import."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from builder.bench.result import (
     LARGEST_RESULT_BYTES,
@@ -19,9 +21,16 @@ SUFFIX = ".bench.json"
 """Of result files: other documents may lie in the same folder."""
 
 
+def need_folder(folder: Path) -> None:
+    """Make ``folder`` where results will go; raise ``BuildFailed`` where none could be written."""
+    with _refusals(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+
+
 def save_result(measurement: Measurement, folder: Path) -> Path:
     """Write a measurement to a new file in ``folder``, made if need be; return its path."""
-    with refusals(folder, unwritable="results-unwritable", remedy="choose another folder with -o"):
+    with _refusals(folder):
         folder.mkdir(parents=True, exist_ok=True)
         path = _free_path(folder, _stem(measurement))
         text = json.dumps(measurement_to_json(measurement), allow_nan=False, separators=(",", ":"))
@@ -48,6 +57,12 @@ def load_result(path: Path) -> Measurement:
 def find_results(place: Path) -> tuple[Path, ...]:
     """Return the result files in a folder, by name; anything else is taken for one itself."""
     return tuple(sorted(place.glob(f"*{SUFFIX}"))) if place.is_dir() else (place,)
+
+
+def _refusals(folder: Path) -> AbstractContextManager[None]:
+    return refusals(
+        folder, unwritable="results-unwritable", remedy="choose another folder with -o or --results"
+    )
 
 
 def _stem(measurement: Measurement) -> str:

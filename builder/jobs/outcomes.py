@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,17 @@ class Outcome:
     seconds: float | None
     failure: BoardwrightError | None
     figures: Figures
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as the data that ``summary --json`` prints."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "seconds": self.seconds,
+            "status": "failed" if self.failure else "ok",
+            "error": self.failure and self.failure.to_json(),
+            "figures": dict(self.figures),
+        }
 
 
 def outcomes_of(text: str | bytes, *, name: str) -> tuple[Outcome, ...]:
@@ -49,6 +60,9 @@ def _outcomes(document: Mapping[str, Any], name: str) -> Iterator[Outcome]:
             yield from _deployment(device)
     elif "measurements" in document:
         yield from map(_measurement, document["measurements"])
+        for error in document["errors"]:
+            failure = BoardwrightError.from_json(error)
+            yield _failed(failure.where or name, failure, kind="bench")
     elif "latency" in document:
         yield _measurement(document)
     elif document["error"]:
@@ -80,7 +94,14 @@ def _deployment(device: Mapping[str, Any]) -> Iterator[Outcome]:
         failure=_failure(device),
         figures=tuple((key, str(value)) for key, value in figures.items() if value is not None),
     )
-    yield from map(_measurement, device.get("measurements", ()))
+    yield from map(_measurement, _measured(device))
+
+
+def _measured(device: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what was measured on a device; where that failed, it is among the failure's data."""
+    told = device if device.get("error") is None else device["error"]["details"]
+    found: Sequence[Mapping[str, Any]] = told.get("measurements", ())
+    return found
 
 
 def _measurement(measurement: Mapping[str, Any]) -> Outcome:
@@ -90,7 +111,10 @@ def _measurement(measurement: Mapping[str, Any]) -> Outcome:
         name=f"{measurement['board']['device']}, {threads} thread{'s' * (threads != 1)}",
         seconds=None,
         failure=_invalid(measurement),
-        figures=tuple(_latencies(measurement["latency"] or {})),
+        figures=(
+            *_latencies(measurement["latency"] or {}),
+            *_verdict(measurement.get("comparison")),
+        ),
     )
 
 
@@ -98,6 +122,13 @@ def _latencies(latency: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("median", "p90", "p99"):
         if estimate := latency.get(name):
             yield name, f"{estimate['value'] / 1000:.3g} ms"
+
+
+def _verdict(comparison: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if comparison is not None:
+        value, low, high = (comparison["change"][key] for key in ("value", "low", "high"))
+        change = f"{comparison['verdict']} {value:+.1%} ({low:+.1%} to {high:+.1%})"
+        yield f"beside {comparison['baseline']}", change
 
 
 def _invalid(measurement: Mapping[str, Any]) -> BoardwrightError | None:
@@ -112,8 +143,8 @@ def _failure(entry: Mapping[str, Any]) -> BoardwrightError | None:
     return BoardwrightError.from_json(error) if error else None
 
 
-def _failed(name: str, failure: BoardwrightError) -> Outcome:
-    return Outcome(kind="job", name=name, seconds=None, failure=failure, figures=())
+def _failed(name: str, failure: BoardwrightError, *, kind: str = "job") -> Outcome:
+    return Outcome(kind=kind, name=name, seconds=None, failure=failure, figures=())
 
 
 def _unreadable(name: str) -> BoardwrightError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from posixpath import normpath
 from typing import Literal
@@ -38,11 +39,38 @@ class Runners:
     requirement: str
 
 
-def render(service: Service, matrix: JobMatrix, runners: Runners, *, folder: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the matrix was chosen by, for jobs to say again; paths are relative to the project."""
+
+    patterns: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    target_folders: tuple[str, ...] = ()
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """The options without which no verb knows the project's own targets."""
+        return _repeated("--targets", self.target_folders)
+
+    @property
+    def planning(self) -> tuple[str, ...]:
+        """The options with which ``boardwright matrix`` comes to the same jobs."""
+        return (
+            *_repeated("--target", self.patterns),
+            *_repeated("--tag", self.tags),
+            *_repeated("--watch", self.watched),
+            *self.everywhere,
+        )
+
+
+def render(
+    service: Service, matrix: JobMatrix, runners: Runners, selection: Selection, *, folder: str
+) -> str:
     """Return the text of a reusable GitHub workflow, or of a GitLab child pipeline.
 
-    ``folder`` is the project's, relative to the repository (``.``). Raises ``UsageError``
-    ``bad-runner`` for a label that no runner can have.
+    ``folder`` is the project's, relative to the repository (``.``). Raises ``UsageError``:
+    ``bad-runner`` for a label that no runner can have, ``bad-path`` for what no script can hold.
     """
     if not _LABEL.fullmatch(runners.hardware):
         raise _bad_runner(runners.hardware)
@@ -50,6 +78,7 @@ def render(service: Service, matrix: JobMatrix, runners: Runners, *, folder: str
     return template.render(
         matrix=matrix,
         runners=runners,
+        selection=selection,
         folder=folder,
         bundles=normpath(f"{folder}/dist/{matrix.model}"),
         results=normpath(f"{folder}/results"),
@@ -58,12 +87,33 @@ def render(service: Service, matrix: JobMatrix, runners: Runners, *, folder: str
 
 def github_string(text: str) -> str:
     """Return ``text`` as a YAML scalar in which GitHub sees no expression."""
-    return quoted(text.replace("${{", "${{ '${{' }}"))
+    return quoted(_without_expressions(text))
 
 
 def gitlab_string(text: str) -> str:
     """Return ``text`` as a YAML scalar in which GitLab sees no variable."""
     return quoted(text.replace("$", "$$"))
+
+
+def shell_words(words: Iterable[str]) -> str:
+    """Return ``words`` for the end of a shell's command line, a space before each."""
+    for word in words:
+        if not word.isprintable():
+            raise _bad_path(word)
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def github_words(words: Iterable[str]) -> str:
+    """Return ``shell_words`` for a script in which GitHub is to see no expression."""
+    return _without_expressions(shell_words(words))
+
+
+def _without_expressions(text: str) -> str:
+    return text.replace("${{", "${{ '${{' }}")
+
+
+def _repeated(option: str, values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in (option, value))
 
 
 def _templates() -> Environment:
@@ -78,6 +128,8 @@ def _templates() -> Environment:
     made.filters["gitlab"] = gitlab_string
     made.filters["script"] = quoted
     made.filters["shell"] = shlex.quote
+    made.filters["shell_words"] = shell_words
+    made.filters["github_words"] = github_words
     return made
 
 
@@ -87,4 +139,12 @@ def _bad_runner(label: str) -> UsageError:
         reason="bad-runner",
         where="--hardware-runner",
         why="use letters, digits, '.', '_' and '-'",
+    )
+
+
+def _bad_path(path: str) -> UsageError:
+    return UsageError(
+        f"{path!r} cannot stand in a script",
+        reason="bad-path",
+        why="it holds characters that cannot be printed",
     )

@@ -15,7 +15,8 @@ tensor that could be compared is right, so what is wrong lies between or behind 
 class Compared:
     """One tensor that a kernel wrote, beside what ONNX Runtime computes for the same ONNX value.
 
-    ``allowed`` is the largest absolute error that its tolerance would let pass.
+    ``max_abs_error`` is the largest; ``allowed`` is what its tolerance lets pass where it is worst,
+    and ``ok`` whether every element is within its own.
     """
 
     value: str

@@ -67,6 +67,14 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How far a board is within its stage."""
+
+    device: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
     """The board's lock is held by ``who`` for ``age_s`` seconds already."""
 
@@ -108,7 +116,7 @@ class Ended:
     seconds: float
 
 
-BoardEvent = Began | Reached | Waited | Sent | Succeeded | Failed | Ended
+BoardEvent = Began | Reached | Told | Waited | Sent | Succeeded | Failed | Ended
 
 Emit = Callable[[BoardEvent], None]
 """Takes an event; called from any thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from builder.compiler.alignment import Aligned, Dumped, align, largest_error, plain
+from builder.compiler.alignment import Aligned, Dumped, align, differences, plain
 from builder.compiler.extraction import extract
 from builder.compiler.flops import flops
 from builder.compiler.node_names import node_name
+from builder.compiler.prepare.check_data import Arrays, storable
+from builder.compiler.prepare.qdq import is_quantised
 from builder.compiler.prepare.tolerance import tolerance
 from builder.compiler.refusals import value_types
 from builder.compiler.signature import read_signature
 from builder.errors import UsageError
 from builder.model.bisection import Bisection, Cause, Compared
-from builder.payload.reference import Arrays, Reference
+from builder.payload.reference import Reference
 from builder.ports import Log
 
 SUSPECTS = 32
@@ -37,8 +39,11 @@ def bisect(prepared: Path, dump: Path, *, output: Path, log: Log) -> Bisection:
     It gets ``bisection.json``, and where a node is to blame ``reproduce/``: that node with its
     weights as ``model.onnx``, ``inputs.npz``, ``expected.npz`` by ONNX Runtime and
     ``computed.npz`` by the bundle. ``dump`` is what ``bin/run --dump`` wrote of the check inputs.
+    Raises ``UsageError`` ``bad-dump`` for what is none, or one of another model.
     """
     search = _Search.of(prepared, dump)
+    if not search.aligned:
+        raise _bad_dump(dump, "none of its tensors is a value of this model")
     found = search.run()
     log(f"bisection: {found.cause}, {found.node or 'no node'}")
     text = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
@@ -76,40 +81,51 @@ class _Search:
         compared = tuple(self._compare())
         diverging = [a for a, c in zip(self.aligned, compared, strict=True) if not c.ok]
         for suspect in diverging[:SUSPECTS]:
-            local, allowed = self._local_error(suspect)
-            if local > allowed:
+            local = self._on_its_own(suspect)
+            if not local.ok:
                 return self._blame("node", suspect, compared, local)
         if self._preparation_is_wrong():
             return _nobody("preparation", compared)
         if diverging:
-            local, _ = self._local_error(diverging[0])
+            local = self._on_its_own(diverging[0])
             return self._blame("accumulation", diverging[0], compared, local)
         return _nobody("unseen", compared)
 
     def _compare(self) -> Iterable[Compared]:
-        reference = Reference(self.model, self.prepared)
         names = [each.value for each in self.aligned]
-        for each, expected in zip(self.aligned, reference.values(names, self.inputs), strict=True):
-            error = largest_error(self.computed(each), expected)
-            allowed = _allowed(expected)
+        truth = self._truth(self.model, names, self.inputs)
+        for each, expected in zip(self.aligned, truth, strict=True):
+            found = expected.judge(self.computed(each))
             yield Compared(
                 value=each.value,
                 kernel=each.dumped.kernel,
                 nodes=each.dumped.nodes,
-                max_abs_error=error,
-                allowed=allowed,
-                ok=error <= allowed,
+                max_abs_error=found.largest,
+                allowed=found.allowed,
+                ok=found.ok,
             )
+
+    def _truth(
+        self, model: onnx.ModelProto, names: Sequence[str], inputs: Arrays
+    ) -> Iterator[_Expected]:
+        """Yield what ONNX Runtime makes of values, and of rounded ones also in another order."""
+        reference = Reference(model, self.prepared)
+        if not is_quantised(self.model):
+            yield from (_Expected(value=value) for value in reference.values(names, inputs))
+            return
+        other = Reference(model, self.prepared, in_another_order=True)
+        pairs = zip(reference.values(names, inputs), other.values(names, inputs), strict=True)
+        yield from (_Expected(value=value, again=again) for value, again in pairs)
 
     def computed(self, each: Aligned) -> npt.NDArray[Any]:
         """Return what the bundle computed, in the ONNX value's own shape."""
         return plain(_load(self.dump, each.dumped.file, each.dumped.dtype), each.shape)
 
-    def _local_error(self, suspect: Aligned) -> tuple[float, float]:
-        """Return the kernel's error on the inputs that the bundle itself gave it, and its limit."""
+    def _on_its_own(self, suspect: Aligned) -> _Judged:
+        """Judge a kernel on the inputs that the bundle itself gave it."""
         part, fed = self._part(suspect, self._fed_by_bundle())
-        (expected,) = Reference(part, self.prepared).values([suspect.value], fed)
-        return largest_error(self.computed(suspect), expected), _allowed(expected)
+        (expected,) = self._truth(part, [suspect.value], fed)
+        return expected.judge(self.computed(suspect))
 
     def _part(self, suspect: Aligned, known: Mapping[str, Any]) -> tuple[onnx.ModelProto, Arrays]:
         part = extract(self.model, suspect.positions)
@@ -125,15 +141,15 @@ class _Search:
     def _preparation_is_wrong(self) -> bool:
         signature = read_signature(self.prepared)
         names = [spec.name for spec in signature.outputs]
-        made = Reference(self.model, self.prepared).values(names, self.inputs)
-        for spec, array in zip(signature.outputs, made, strict=True):
+        made = self._truth(self.model, names, self.inputs)
+        for spec, prepared in zip(signature.outputs, made, strict=True):
             expected = _load(self.prepared / "check/expected", spec.file, spec.dtype)
-            if largest_error(array, expected) > _allowed(expected):
+            if not prepared.judge(expected).ok:
                 return True
         return False
 
     def _blame(
-        self, cause: Cause, suspect: Aligned, compared: tuple[Compared, ...], local: float
+        self, cause: Cause, suspect: Aligned, compared: tuple[Compared, ...], local: _Judged
     ) -> Bisection:
         at = self._weightiest(suspect.positions)
         node = self.model.graph.node[at]
@@ -145,7 +161,7 @@ class _Search:
             nodes=suspect.dumped.nodes,
             kernel=suspect.dumped.kernel,
             max_abs_error=entry.max_abs_error,
-            local_error=local,
+            local_error=local.largest,
             compared=compared,
         )
 
@@ -181,11 +197,42 @@ def _nobody(cause: Cause, compared: tuple[Compared, ...]) -> Bisection:
     )
 
 
-def _allowed(expected: npt.NDArray[Any]) -> float:
-    limit = tolerance(expected)
-    finite = np.abs(expected.astype(np.float64))
-    largest = float(finite[np.isfinite(finite)].max(initial=0.0))
-    return limit.absolute + limit.relative * largest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """How far a tensor is off: its largest error, and what is allowed where it errs worst."""
+
+    largest: float
+    allowed: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What a tensor should be; ``again`` is what another order of computing makes of it."""
+
+    value: npt.NDArray[Any]
+    again: npt.NDArray[Any] | None = None
+
+    def judge(self, computed: npt.NDArray[Any]) -> _Judged:
+        """Judge element by element, as verification does."""
+        limit = tolerance(self.value, () if self.again is None else (self.again,))
+        absolute = max(limit.absolute, self._step())
+        size = np.abs(np.nan_to_num(self.value.astype(np.float64), posinf=0.0, neginf=0.0))
+        allowed = absolute + limit.relative * size
+        far = differences(computed, self.value)
+        if not far.size:
+            return _Judged(largest=0.0, allowed=absolute, ok=True)
+        worst = np.unravel_index(np.argmax(far - allowed), far.shape)
+        return _Judged(
+            largest=float(far.max()),
+            allowed=float(allowed[worst]),
+            ok=bool(far[worst] <= allowed[worst]),
+        )
+
+    def _step(self) -> float:
+        """Return how far a right kernel may be: what lies between two steps rounds either way."""
+        rounded = self.again is not None and self.value.dtype in (np.int8, np.uint8)
+        return 1.0 if rounded else 0.0
 
 
 def _listed(dump: Path) -> Iterable[Dumped]:
@@ -205,13 +252,17 @@ def _listed(dump: Path) -> Iterable[Dumped]:
                 shape=shape,
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            "this is no dump of a bundle",
-            reason="bad-dump",
-            where=dump.name,
-            why=str(error)[:200],
-            remedy="make one: bin/run --dump DIR",
-        ) from None
+        raise _bad_dump(dump, str(error)[:200]) from None
+
+
+def _bad_dump(dump: Path, why: str) -> UsageError:
+    return UsageError(
+        "this is no dump of a bundle of the model",
+        reason="bad-dump",
+        where=dump.name,
+        why=why,
+        remedy="make one: bin/run --dump DIR",
+    )
 
 
 def _save(path: Path, arrays: Arrays) -> None:
@@ -219,7 +270,7 @@ def _save(path: Path, arrays: Arrays) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as entry:
-                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(entry, storable(np.asarray(array)), allow_pickle=False)
 
 
 def _load(folder: Path, stem: str, dtype: str) -> npt.NDArray[Any]:

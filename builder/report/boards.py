@@ -14,6 +14,7 @@ from builder.model.deployed import (
     Sent,
     Stage,
     Succeeded,
+    Told,
     Waited,
 )
 from builder.report.wording import byte_size, safe
@@ -66,6 +67,8 @@ class PlainBoards:
                 return None
             case Reached():
                 return f"{event.device}: {doing(event.stage)}"
+            case Told():
+                return f"{event.device}: {event.line}"
             case Waited():
                 return self._once(event.device, f"waiting for {event.who}")
             case Sent():

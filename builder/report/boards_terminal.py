@@ -22,6 +22,7 @@ from builder.model.deployed import (
     Reached,
     Sent,
     Succeeded,
+    Told,
     Waited,
 )
 from builder.ports import Clock
@@ -71,6 +72,8 @@ class TerminalBoards:
                 self._rows = {device: _Row() for device in event.devices}
             case Reached():
                 self._rows[event.device] = _Row(state="running", text=doing(event.stage))
+            case Told():
+                self._rows[event.device] = _Row(state="running", text=event.line)
             case Waited():
                 text = f"waiting for {event.who}, who has had it for {event.age_s} s"
                 self._rows[event.device] = _Row(state="running", text=text)

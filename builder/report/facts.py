@@ -25,6 +25,7 @@ def facts_to_json(facts: DeviceFacts) -> dict[str, Any]:
         "frequency_khz": {"now": now, "least": least, "most": most},
         "mount": facts.mount
         and {"point": facts.mount.point, "options": sorted(facts.mount.options)},
+        "clocks": [dataclasses.asdict(clock) for clock in facts.clocks],
         "sensors": [dataclasses.asdict(sensor) for sensor in facts.sensors],
         "tools": list(facts.tools),
     }
@@ -49,6 +50,7 @@ def _rows(facts: DeviceFacts) -> Iterator[tuple[str, str | None]]:
     yield "cpu features", " ".join(sorted(facts.features))
     yield "governor", facts.governor
     yield "frequency", _frequency(facts)
+    yield "other clocks", " ".join(f"{c.name}={c.khz // 1000}MHz" for c in facts.clocks)
     yield "temperatures", " ".join(f"{s.name}={s.celsius:.1f}C" for s in facts.sensors)
     yield "throttled", facts.throttled
     yield "nvpmodel", facts.nvpmodel

@@ -58,6 +58,8 @@ def _conditions(blocks: tuple[Block, ...]) -> list[Fact]:
         ("governor", _distinct(core.governor for core in first.cores)),
         ("frequency before", _frequencies(first)),
         ("frequency after", _frequencies(last)),
+        ("other clocks before", _clocks(first)),
+        ("other clocks after", _clocks(last)),
         ("temperature before", _temperatures(first)),
         ("temperature after", _temperatures(last)),
         ("throttling after", _throttles(last)),
@@ -74,6 +76,10 @@ def _frequencies(moment: Conditions) -> str:
         if core.current_khz is not None
     )
     return _distinct(texts)
+
+
+def _clocks(moment: Conditions) -> str:
+    return ", ".join(f"{clock.name} {clock.khz / 1e6:.2f} GHz" for clock in moment.clocks)
 
 
 def _ghz(khz: int | None) -> str:

@@ -24,10 +24,14 @@ def clang(ndk: Ndk) -> Path:
 def link_shared(
     ndk: Ndk, platform: Platform, objects: Sequence[Path], exports: Path, out: Path
 ) -> Argv:
-    """Return the command that links a library, exporting only what ``exports`` lists."""
+    """Return the command that links a library, exporting only what ``exports`` lists.
+
+    Without clang's start files: what they do is for C++, and they import ``__cxa_finalize`` and
+    its kin for it.
+    """
     return (
         *(str(clang(ndk)), f"--target={_TRIPLES[platform.arch]}{platform.libc.api}"),
-        *("-shared", "-s", "-o", str(out)),
+        *("-shared", "-nostartfiles", "-s", "-o", str(out)),
         *(f"-Wl,-soname,{out.name}", f"-Wl,--version-script={exports}"),
         *("-Wl,--hash-style=gnu", "-Wl,--build-id=sha1"),
         *("-Wl,--gc-sections", "-Wl,--as-needed", "-Wl,--no-undefined"),

@@ -65,6 +65,11 @@ JNI_EXPORT jni_object Java_boardwright_Native_weightsAsset(jni_env env, jni_obje
   return bytes_of(env, BW_WEIGHTS_ASSET);
 }
 
+JNI_EXPORT jni_long Java_boardwright_Native_weightsBytes(jni_env env, jni_object type) {
+  (void)env, (void)type;
+  return (jni_long)bw_weights_bytes(NULL); /* the same of every instance */
+}
+
 JNI_EXPORT jni_int Java_boardwright_Native_threads(jni_env env, jni_object type, jni_long handle) {
   (void)env, (void)type;
   return bw_thread_count(model_of(handle));

@@ -70,7 +70,7 @@ text_of() {
   esac
 }
 
-# Sets release to the name that `current` points to, or to nothing.
+# Sets release to the name that `current` points to, or to nothing, also where that is gone.
 read_current() {
   release=
   [ -L current ] || [ -e current ] || return 0
@@ -83,12 +83,23 @@ read_current() {
   case $release in
     '' | .* | */*) refuse planted-link current ;;
   esac
+  [ -d "releases/$release" ] || release=
 }
 
 # Say who holds the board, and for how long in seconds; the board's date plays no part.
 say_busy() {
   read -r uptime idle < /proc/uptime
   say busy "$holder" "$((${uptime%%.*} - ${since%??}))"
+}
+
+# Say how much room is left where a folder lies.
+say_free() { # FOLDER
+  df -Pk "$1" 2> /dev/null | while read -r source total used free rest; do
+    case $free in
+      *[!0-9]* | '') ;;
+      *) say free_kib "$free" ;;
+    esac
+  done
 }
 
 # Sets hasher to the command that prints SHA-256 sums, or to nothing.
@@ -141,7 +152,9 @@ held() {
   done
   case $ticket in
     'locks/ticket-*') return 1 ;;
-    locks/ticket-*[!0-9]* | locks/ticket-) refuse planted-link "$ticket" ;;
+    locks/ticket-*[!0-9]*) refuse planted-link "$ticket" ;;
+    locks/ticket-????????) ;;
+    *) refuse planted-link "$ticket" ;; # names of other lengths are in no order with ours
   esac
   top=${ticket#locks/ticket-}
   # Its taker may have made way for a higher one since.

@@ -24,6 +24,7 @@ clocks() {
     fact "core $number max" "$core/cpufreq/scaling_max_freq"
     fact "core $number limit" "$core/cpufreq/cpuinfo_max_freq"
   done
+  device_clocks "$root" | while read -r line; do echo "clock $line"; done
 }
 
 load() { # the processor time of each core that is not idle, in ticks since boot
@@ -64,25 +65,13 @@ throttling() {
       [ -z "$count" ] || echo "counter $count ${core##*/} $counter throttle count"
     done
   done
-  raspberry
-}
-
-raspberry() {
-  word=
-  { IFS= read -r word < "$root/sys/devices/platform/soc/soc:firmware/get_throttled"; } 2> /dev/null
-  if [ -n "$word" ]; then
-    echo "firmware 0x${word#0x} get_throttled"
-  elif command -v vcgencmd > /dev/null; then
-    word=$(vcgencmd get_throttled 2> /dev/null) && echo "firmware ${word#throttled=} get_throttled"
-  fi
+  word=$(throttle_word "$root")
+  [ -z "$word" ] || echo "firmware $word get_throttled"
 }
 
 power() {
-  if command -v nvpmodel > /dev/null; then
-    nvpmodel -q 2> /dev/null | while IFS= read -r line; do
-      case $line in *'Power Mode:'*) echo "power-mode ${line#*: }" ;; esac
-    done
-  fi
+  mode=$(power_mode)
+  [ -z "$mode" ] || echo "power-mode $mode"
   if command -v dumpsys > /dev/null; then
     dumpsys thermalservice 2> /dev/null | while read -r first second value _; do
       [ "$first $second" != 'Thermal Status:' ] || echo "level $value thermal service"

@@ -22,5 +22,6 @@ list releases d release
 list store - object
 boot_id
 [ -d locks ] && own_folder locks && held && say_busy
+say_free .
 say root "$(pwd -P)"
 finish

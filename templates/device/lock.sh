@@ -18,10 +18,10 @@ while :; do
     say_busy
     [ "$patience" -gt 0 ] || finish
     patience=$((patience - 1))
-    sleep 1
   elif take_after "$top" "$me"; then
     break
   fi
+  sleep 1
 done
 for ticket in locks/ticket-*; do
   [ "$ticket" = "locks/ticket-$fence" ] || rm -f "$ticket"

@@ -61,8 +61,9 @@ for zone in /sys/class/thermal/thermal_zone*; do
   read -r type < "$zone/type" && read -r temperature < "$zone/temp" &&
     say sensor "$temperature" "$type"
 done 2> /dev/null
-command -v vcgencmd > /dev/null 2>&1 && say throttled "$(vcgencmd get_throttled 2> /dev/null)"
-command -v nvpmodel > /dev/null 2>&1 && say nvpmodel "$(nvpmodel -q 2> /dev/null)"
+say throttled "$(throttle_word '')"
+say nvpmodel "$(power_mode)"
+device_clocks '' | while read -r line; do say clock "$line"; done
 
 for tool in flock taskset; do
   command -v "$tool" > /dev/null 2>&1 && say tool "$tool"
@@ -90,10 +91,5 @@ while read -r source at kind words rest; do
   esac
 done < /proc/mounts 2> /dev/null
 say mount "$best" "$options"
-df -Pk "$place" 2> /dev/null | while read -r source total used free rest; do
-  case $free in
-    *[!0-9]* | '') ;;
-    *) say free_kib "$free" ;;
-  esac
-done
+say_free "$place"
 finish

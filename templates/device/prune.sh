@@ -12,6 +12,10 @@ done
 rm -rf releases/.gone-* releases/.new-* store/.new-* store/.part-* .switch
 # Every manifest names the hashes of its release's files, all but its own.
 wanted=" $(grep -hoE '"[0-9a-f]{64}"' releases/*/manifest.json /dev/null | tr -d '"' | tr '\n' ' ')"
+for manifest in releases/*/manifest.json; do
+  # Where none can be read, nothing is known to be needed no more.
+  [ ! -e "$manifest" ] || [ -n "${wanted# }" ] || finish
+done
 for file in store/*; do
   object=${file#store/}
   object=${object%.parts}

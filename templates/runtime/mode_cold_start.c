@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What a new process ends with that the system does not start: a shell's word for it. */
+enum { CANNOT_START = 126 };
+
 typedef struct reply {
   char text[4096];
   size_t length;
@@ -36,7 +39,7 @@ static pid_t start(char **arguments, int pipe_ends[2]) {
     close(pipe_ends[1]);
     execv(arguments[0], arguments);
     fprintf(stderr, "run: cannot start %s; %s\n", arguments[0], strerror(errno));
-    _exit(EXIT_RUN);
+    _exit(CANNOT_START);
   }
   return child;
 }

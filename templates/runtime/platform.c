@@ -13,13 +13,13 @@ extern int *__errno_location(void);
 #endif
 
 #if defined(__x86_64__) && defined(__LP64__)
-enum { NR_CLOSE = 3, NR_LSEEK = 8, NR_MMAP = 9, NR_MUNMAP = 11, NR_FUTEX = 202 };
+enum { NR_READ = 0, NR_CLOSE = 3, NR_LSEEK = 8, NR_MMAP = 9, NR_MUNMAP = 11, NR_FUTEX = 202 };
 enum { NR_SCHED_SETAFFINITY = 203, NR_SCHED_GETAFFINITY = 204, NR_OPENAT = 257 };
 #elif defined(__aarch64__) && defined(__LP64__)
-enum { NR_CLOSE = 57, NR_LSEEK = 62, NR_MMAP = 222, NR_MUNMAP = 215, NR_FUTEX = 98 };
+enum { NR_READ = 63, NR_CLOSE = 57, NR_LSEEK = 62, NR_MMAP = 222, NR_MUNMAP = 215, NR_FUTEX = 98 };
 enum { NR_SCHED_SETAFFINITY = 122, NR_SCHED_GETAFFINITY = 123, NR_OPENAT = 56 };
 #elif defined(__arm__)
-enum { NR_CLOSE = 6, NR_LLSEEK = 140, NR_MMAP = 192 /* mmap2 */, NR_MUNMAP = 91, NR_FUTEX = 240 };
+enum { NR_READ = 3, NR_CLOSE = 6, NR_LLSEEK = 140, NR_MMAP = 192 /* mmap2 */, NR_MUNMAP = 91, NR_FUTEX = 240 };
 enum { NR_SCHED_SETAFFINITY = 241, NR_SCHED_GETAFFINITY = 242, NR_OPENAT = 322 };
 #else
 #error "no system call numbers for this architecture"
@@ -97,6 +97,11 @@ void bw_cores_add(bw_cores *cores, int32_t core) {
   cores->words[core / bits] |= 1UL << (core % bits);
 }
 
+bool bw_cores_has(const bw_cores *cores, int32_t core) {
+  const int32_t bits = 8 * (int32_t)sizeof(unsigned long);
+  return (cores->words[core / bits] >> (core % bits) & 1UL) != 0;
+}
+
 int32_t bw_cores_count(const bw_cores *cores) {
   int32_t count = 0;
   for (int32_t i = 0; i < BW_CORE_WORDS; i++)
@@ -131,12 +136,29 @@ static int map_open_file(long file, const uint8_t **data, uint64_t *bytes) {
   return 0;
 }
 
+/* Non-blocking, so that a FIFO in the file's place is an error and not a wait for a writer. */
+static long open_to_read(const char *path) {
+  return syscall(NR_OPENAT, (long)AT_CURRENT_DIRECTORY, address(path),
+                 (long)(OPEN_CLOEXEC | OPEN_NONBLOCK), 0L);
+}
+
+uint64_t bw_read_number(const char *path) {
+  char digits[20] = {0};
+  const long file = open_to_read(path);
+  if (file < 0)
+    return 0;
+  const long length = syscall(NR_READ, file, address(digits), (long)sizeof digits - 1);
+  syscall(NR_CLOSE, file);
+  uint64_t number = 0;
+  for (long i = 0; i < length && digits[i] >= '0' && digits[i] <= '9'; i++)
+    number = 10 * number + (uint64_t)(digits[i] - '0');
+  return number;
+}
+
 int bw_map_file(const char *path, const uint8_t **data, uint64_t *bytes) {
   *data = NULL;
   *bytes = 0;
-  /* Non-blocking, so that a FIFO in the file's place is an error and not a wait for a writer. */
-  long file = syscall(NR_OPENAT, (long)AT_CURRENT_DIRECTORY, address(path),
-                      (long)(OPEN_CLOEXEC | OPEN_NONBLOCK), 0L);
+  const long file = open_to_read(path);
   if (file < 0)
     return BW_ERRNO;
   int error = map_open_file(file, data, bytes);

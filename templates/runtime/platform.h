@@ -69,7 +69,11 @@ typedef struct bw_cores {
 BW_HIDDEN bool bw_cores_of_thread(bw_cores *cores);      /* of the calling thread */
 BW_HIDDEN bool bw_cores_restrict(const bw_cores *cores); /* the calling thread to these */
 BW_HIDDEN void bw_cores_add(bw_cores *cores, int32_t core);
+BW_HIDDEN bool bw_cores_has(const bw_cores *cores, int32_t core);
 BW_HIDDEN int32_t bw_cores_count(const bw_cores *cores);
+
+/* Return the decimal number that a file begins with; 0 where there is none. */
+BW_HIDDEN uint64_t bw_read_number(const char *path);
 
 /* Map a whole regular file read-only. Return 0, or the errno of what failed; an empty file maps to
  * NULL. `*bytes` is the file's length as soon as it is known, also where mapping it failed. */

@@ -7,6 +7,11 @@
  */
 #include "pool.h"
 
+#include "speeds.h"
+
+/* Where cores differ in speed, so that the fast ones can take tasks off the slow ones. */
+enum { TASKS_OF_UNEQUAL_THREADS = 4 };
+
 enum { SPIN_LONGEST_NS = 50000, SPIN_SHORTEST_NS = 2000, SPIN_ROUND = 16 };
 
 /* Within a run: longer than a kernel that stays serial, shorter than anybody would notice. */
@@ -140,7 +145,7 @@ int bw_run_serially(bw_task task, void *argument, int32_t count) {
 
 int bw_pool_launch(bw_pool *pool, bw_task task, void *argument, int32_t count) {
   if (count <= 0)
-    count = pool->threads;
+    count = pool->tasks;
   if (count == 1 || pool->threads == 1)
     return bw_run_serially(task, argument, count);
   announce(pool, task, argument, count);
@@ -195,21 +200,23 @@ static bw_pool_error start_workers(bw_pool *pool, const int32_t *cores) {
   return BW_POOL_OK;
 }
 
-static int32_t distinct_cores(int32_t threads, const int32_t *cores) {
+static bw_cores distinct_cores(int32_t threads, const int32_t *cores) {
   bw_cores all = {{0}};
   for (int32_t i = 0; i < threads; i++) {
     if (cores[i] >= 0 && cores[i] < BW_CORE_LIMIT)
       bw_cores_add(&all, cores[i]);
   }
-  return bw_cores_count(&all);
+  return all;
 }
 
 bw_pool_error bw_pool_start(bw_pool *pool, int32_t threads, const int32_t *cores) {
   bw_cores before;
   const bool known = bw_cores_of_thread(&before);
-  const int32_t usable = cores ? distinct_cores(threads, cores) : bw_cores_count(&before);
+  const bw_cores usable = cores ? distinct_cores(threads, cores) : before;
+  const bool unequal = threads > 1 && bw_speeds_differ(&usable);
   pool->threads = threads;
-  pool->spin_ns = threads <= usable ? SPIN_LONGEST_NS : 0;
+  pool->tasks = threads * (unequal ? TASKS_OF_UNEQUAL_THREADS : 1);
+  pool->spin_ns = threads <= bw_cores_count(&usable) ? SPIN_LONGEST_NS : 0;
   pool->workers = bw_allocate_zeroed((uint64_t)threads * sizeof(bw_worker));
   if (pool->workers == NULL)
     return BW_POOL_NO_MEMORY;

@@ -38,6 +38,7 @@ typedef struct bw_pool {
 
   _Alignas(BW_ALIGNMENT) int32_t threads; /* the caller included */
   int32_t started;                        /* workers that run */
+  int32_t tasks;                          /* of a region that may be cut at will */
   uint64_t spin_ns;                       /* longest busy wait; 0 where cores are shared */
   int32_t refused_core;                   /* after BW_POOL_NO_CORE */
   bw_worker *workers;
@@ -62,7 +63,7 @@ BW_HIDDEN void bw_pool_stop(bw_pool *pool);
 BW_HIDDEN void bw_pool_begin_run(bw_pool *pool);
 BW_HIDDEN void bw_pool_end_run(bw_pool *pool);
 
-/* Run task 0 to count - 1 (0: as many as threads) and wait for all. Return non-zero if any failed.
+/* Run task 0 to count - 1 (0: as many as suit the threads) and wait for all. Return non-zero if any failed.
  * Calls on one pool must not overlap. */
 BW_HIDDEN int bw_pool_launch(bw_pool *pool, bw_task task, void *argument, int32_t count);
 

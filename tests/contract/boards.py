@@ -10,7 +10,7 @@ from builder.boards.bundle import LocalBundle
 from builder.boards.deploy import deploy
 from builder.boards.draft import Order
 from builder.boards.survey import take_stock
-from builder.model.deployed import BoardEvent, Deployed
+from builder.model.deployed import BoardEvent, Deployed, Emit
 from builder.ports import Transport
 from tests.bundles import NEEDS
 from tests.userlands import Watched, board_on
@@ -25,10 +25,17 @@ class Bench:
         self.board: Board = board_on(self.watched, root)
         self.events: list[BoardEvent] = []
 
-    def deploy(self, bundle: LocalBundle, **order: object) -> Deployed:
-        """Deploy as somebody who is not prepared to wait."""
+    def deploy(
+        self, bundle: LocalBundle, *, listen: Emit = lambda _: None, **order: object
+    ) -> Deployed:
+        """Deploy as somebody who is not prepared to wait; ``listen`` hears before it goes on."""
+
+        def emit(event: BoardEvent) -> None:
+            self.events.append(event)
+            listen(event)
+
         made = Order(bundle=bundle, needs=NEEDS, who="anna@lab", wait_s=0, keep=3)
-        return deploy(self.board, replace(made, **order), self.events.append)  # type: ignore[arg-type]
+        return deploy(self.board, replace(made, **order), emit)  # type: ignore[arg-type]
 
     @property
     def runs(self) -> str | None:

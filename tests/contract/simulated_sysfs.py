@@ -52,6 +52,7 @@ def raspberry(root: Path) -> Sysfs:
         tree.set(f"{core}/cpufreq/cpuinfo_max_freq", "1500000")
         tree.set(f"{core}/topology/thread_siblings_list", str(number))
     tree.set(f"{CPU}/cpuidle/current_driver", "none")  # begins with cpu, but is no core
+    tree.set("sys/class/devfreq/57000000.gpu/cur_freq", "500000000")
     tree.set(f"{ZONE}/type", "cpu-thermal")
     tree.set(f"{ZONE}/temp", "48686")
     tree.set(f"{COOLING}/type", "cpufreq-cpu0")

@@ -144,10 +144,11 @@ def test_the_lock_of_a_killed_holder_on_the_board_is_free_and_its_client_knows(
         for process in holders(tmp_path / "board/root"):
             os.kill(process, signal.SIGKILL)
         with hold(board, "bob@lab", wait_s=5):
-            with pytest.raises(BoardwrightError):
+            with pytest.raises(DeviceBusy) as caught:
                 for _ in range(100):
                     lock.check()
                     time.sleep(0.05)
+            assert caught.value.reason == "lock-lost"
             assert take_stock(board).holder
 
 
@@ -184,18 +185,53 @@ def test_a_lost_lock_switches_nothing(bench: Bench, tmp_path: Path) -> None:
     bench.watched.before_put = steal
     with pytest.raises(BoardwrightError) as caught:
         bench.deploy(make_bundle(tmp_path / "new", "new"))
-    assert caught.value.exit_code in (6, 8)
+    assert (caught.value.exit_code, caught.value.reason) == (8, "lock-lost")
     assert bench.runs == "old"
     assert not list((bench.root / "releases").glob("00000000-*"))
 
 
-@pytest.mark.parametrize("planted", ["file", "folder", "link"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_no_script_goes_on_with_a_ticket_that_is_not_the_last(
+    board: Board, tmp_path: Path, gone: bool
+) -> None:
+    root = tmp_path / "board/root"
+    bench = Bench(board.transport, root)
+    bench.deploy(make_bundle(tmp_path / "old", "old"))
+    bench.deploy(make_bundle(tmp_path / "new", "new"))
+    now, before = (root / "current").readlink().name, bench.releases()
+    with hold(board, "anna@lab") as lock:
+        fence = lock.fence
+        if not gone:
+            (root / f"locks/ticket-{int(fence) + 1:08d}").symlink_to("boot,eve@else,1-1")
+    if gone:
+        with hold(board, "eve@else"):
+            pass
+    old = min((root / "releases").iterdir()).name
+    asked: dict[str, tuple[tuple[str, ...], list[str]]] = {
+        "switch": ((old, old, ""), []),
+        "release": (("00000000-toy-0123456789abcdef",), ["whole"]),
+        "build": ((), ["file " + "0" * 64, "done"]),
+        "prune": ((), [old]),
+        "drop": ((), [f"release {old}"]),
+    }
+    for script, (arguments, lines) in asked.items():
+        with pytest.raises(DeviceBusy) as caught:
+            board.ask(script, fence, *arguments, lines=lines)
+        assert (script, caught.value.reason) == (script, "lock-lost")
+    assert (root / "current").readlink().name == now
+    assert bench.releases() == before
+    assert not list(root.glob("*/.*"))
+
+
+@pytest.mark.parametrize("planted", ["file", "folder", "link", "short"])
 def test_a_planted_ticket_is_refused(board: Board, tmp_path: Path, planted: str) -> None:
     with hold(board, "anna@lab"):
         pass
     place = tmp_path / "board/root/locks/ticket-00000077"
     if planted == "file":
         place.touch()
+    elif planted == "short":
+        place.with_name("ticket-9").symlink_to("boot,eve@else,1-1")
     elif planted == "folder":
         place.mkdir()
     else:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,7 +19,8 @@ from builder.bench.conditions import Throttle
 from builder.bench.result import Block
 from builder.bench.validity import problems
 from builder.boards.governor import governed
-from builder.boards.snapshot import Observed, device_script, observe, survey
+from builder.boards.scripts import script_text
+from builder.boards.snapshot import Observed, observe, survey
 from builder.effects.local_board import LocalBoard
 from builder.errors import DeviceRefused, MeasurementInvalid
 from builder.model.device import Completed
@@ -65,7 +67,14 @@ def tree(tmp_path: Path) -> Sysfs:
 
 
 def look(board: Transport, tree: Sysfs, command: Sequence[str]) -> Observed:
-    return observe(board, command, token=TOKEN, sysfs_root=str(tree.root))
+    return observe(
+        board,
+        command,
+        token=TOKEN,
+        where="pi",
+        cancel=threading.Event(),
+        sysfs_root=str(tree.root),
+    )
 
 
 def reasons(seen: Observed) -> set[str]:
@@ -84,7 +93,7 @@ def reasons(seen: Observed) -> set[str]:
 
 
 def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
-    identity, found = survey(board, token=TOKEN, sysfs_root=str(tree.root))
+    identity, found = survey(board, token=TOKEN, sysfs_root=str(tree.root), where="pi")
     assert identity.cpu == "Raspberry Pi 4 Model B Rev 1.4"
     assert identity.machine and identity.kernel
     assert (found.boot_id, found.uptime_s, found.allowed) == (BOOT, 1000.0, (0, 1, 2, 3))
@@ -93,6 +102,7 @@ def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
     assert (core.governor, core.current_khz, core.min_khz) == ("ondemand", 600_000, 600_000)
     assert (core.max_khz, core.limit_khz, core.group) == (1_500_000, 1_500_000, "2")
     assert core.busy_ticks == 1510
+    assert [(clock.name, clock.khz) for clock in found.clocks] == [("57000000.gpu", 500_000)]
     assert [(zone.zone, zone.celsius) for zone in found.temperatures] == [("cpu-thermal", 48.686)]
     assert set(found.throttles) == {
         Throttle(name="cpufreq-cpu0", kind="level", value=0),  # and no fan
@@ -101,14 +111,53 @@ def test_a_board_is_seen_as_it_is(board: Transport, tree: Sysfs) -> None:
     }
 
 
+THERMAL = """IsStatusOverride: false
+ThermalEventListeners:
+\tcallbacks: 2
+Thermal Status: {status}
+Cached temperatures:
+\tTemperature{{mValue=41.5, mType=3, mName=skin, mStatus=2}}
+"""
+BATTERY = """Current Battery Service state:
+  AC powered: false
+  status: {status}
+  health: 2
+"""
+
+
+def phone_shell(folder: Path, *, thermal: int, battery: int) -> Transport:
+    """Return this machine as a phone whose services say so."""
+    for service, said in (
+        ("thermalservice", THERMAL.format(status=thermal)),
+        ("battery", BATTERY.format(status=battery)),
+    ):
+        (folder / service).write_text(said, encoding="utf-8")
+    program = folder / "dumpsys"
+    program.write_text(f'#!/bin/sh\ncat "{folder}/$1"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return Shell(("env", f"PATH={folder}:/usr/bin:/bin", "sh"))
+
+
+@pytest.mark.parametrize(
+    ("thermal", "battery", "on_battery"), [(0, 2, False), (2, 3, True), (1, 5, False), (0, 1, None)]
+)
+def test_a_phone_tells_of_heat_and_battery(
+    tmp_path: Path, thermal: int, battery: int, on_battery: bool | None
+) -> None:
+    board = phone_shell(tmp_path, thermal=thermal, battery=battery)
+    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path), where="phone")
+    assert found.throttles == (Throttle(name="thermal service", kind="level", value=thermal),)
+    assert found.on_battery is on_battery
+
+
 def test_a_board_without_anything_is_seen_too(board: Transport, tmp_path: Path) -> None:
-    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path))
+    _, found = survey(board, token=TOKEN, sysfs_root=str(tmp_path), where="pi")
     assert found.boot_id is None
     assert found.cores == ()
 
 
 def test_this_machine_is_seen(board: Transport) -> None:
-    seen = observe(board, ("true",), token=TOKEN)
+    seen = observe(board, ("true",), token=TOKEN, where="pi", cancel=threading.Event())
     assert seen.before.boot_id == seen.after.boot_id is not None
     assert seen.before.cores
     assert seen.before.uptime_s and seen.after.uptime_s
@@ -252,9 +301,16 @@ def the_governors_script(
     shell: str, *arguments: str
 ) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run what a board runs while its governor is changed; kill it at the end."""
-    command = (*SHELLS[shell], "-c", device_script("governor"), "governor", *arguments)
+    command = (*SHELLS[shell], "-c", script_text("governor"), "governor", *arguments)
     pipe = subprocess.PIPE
-    return killed_at_the_end(subprocess.Popen(command, stdin=pipe, stdout=pipe))
+    script = subprocess.Popen(command, stdin=pipe, stdout=pipe, preexec_fn=_heed_signals)
+    return killed_at_the_end(script)
+
+
+def _heed_signals() -> None:
+    """A shell cannot trap what it was started to ignore, as everything below nohup is."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

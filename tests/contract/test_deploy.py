@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ import pytest
 from builder.boards.rollback import roll_back
 from builder.boards.survey import probe, take_stock
 from builder.deploy.layout import Release
-from builder.errors import DeviceLost, DeviceRefused, IntegrityError
+from builder.deploy.replies import lock_lost
+from builder.errors import DeviceBusy, DeviceLost, DeviceRefused, IntegrityError, Interrupted
 from builder.model.deployed import Reached
 from tests.bundles import FAILS, FAILS_WHEN_CURRENT, make_bundle, some_weights
 from tests.contract.boards import Bench
-from tests.userlands import USERLANDS, make_userland
+from tests.userlands import USERLANDS, make_userland, recording_sync
 
 MIB = 1 << 20
 
@@ -75,8 +78,9 @@ class TestEveryUserland:
     def test_a_cut_is_resumed_where_it_was(self, bench: Bench, tmp_path: Path) -> None:
         bundle = make_bundle(tmp_path / "b", "one", weights=some_weights(3 * MIB))
         bench.watched.cut_after_bytes = 2 * MIB
-        with pytest.raises(DeviceLost):
+        with pytest.raises(DeviceLost) as caught:
             bench.deploy(bundle)
+        assert caught.value.state == "what the board runs has not changed"
         assert not os.path.lexists(bench.root / "current")
         bench.watched.cut_after_bytes = None
         first = bench.watched.put_bytes
@@ -107,6 +111,18 @@ class TestEveryUserland:
         with pytest.raises(IntegrityError):
             bench.deploy(make_bundle(tmp_path / "b", "one", fault=FAILS_WHEN_CURRENT))
         assert not os.path.lexists(bench.root / "current")
+
+    def test_a_link_that_leads_nowhere_is_none(self, bench: Bench, tmp_path: Path) -> None:
+        first = bench.deploy(make_bundle(tmp_path / "old", "old"))
+        (bench.root / "current").unlink()
+        (bench.root / "current").symlink_to("releases/00000099-toy-0123456789abcdef")
+        assert take_stock(bench.board).current is None
+        with pytest.raises(IntegrityError) as caught:
+            bench.deploy(make_bundle(tmp_path / "bad", "bad", fault=FAILS_WHEN_CURRENT))
+        assert caught.value.state == "the board runs nothing"
+        done = bench.deploy(make_bundle(tmp_path / "new", "new"))
+        assert (bench.runs, done.previous) == ("new", None)
+        assert first.release.partition("-")[2] in bench.releases()
 
     def test_rollback_and_back_again(self, bench: Bench, tmp_path: Path) -> None:
         old, new = (make_bundle(tmp_path / word, word) for word in ("old", "new"))
@@ -225,6 +241,89 @@ def test_a_base_that_lies_costs_a_second_try(local: Bench, tmp_path: Path) -> No
     done = local.deploy(make_bundle(tmp_path / "new", "same", weights=new))
     assert done.sent_bytes > 2 * MIB
     assert (local.root / "current/share/weights.bin").read_bytes() == new
+
+
+def test_who_stops_while_a_check_runs_waits_for_nothing(local: Bench, tmp_path: Path) -> None:
+    mark = tmp_path / "began"
+    slow = make_bundle(tmp_path / "slow", "slow", fault=f"touch {mark}; sleep 100")
+    local.deploy(make_bundle(tmp_path / "old", "old"))
+
+    def stop() -> None:
+        while not mark.exists():
+            time.sleep(0.01)
+        local.board.cancel.set()
+
+    threading.Thread(target=stop).start()
+    began_s = time.monotonic()
+    with pytest.raises(Interrupted) as caught:
+        local.deploy(slow)
+    assert time.monotonic() - began_s < 50
+    assert caught.value.state == "what the board runs has not changed"
+    assert local.runs == "old"
+
+
+def test_a_current_release_without_its_manifest_is_no_base(local: Bench, tmp_path: Path) -> None:
+    weights = some_weights(MIB)
+    local.deploy(make_bundle(tmp_path / "old", "same", weights=weights))
+    (local.root / "current/manifest.json").unlink()
+    done = local.deploy(make_bundle(tmp_path / "new", "same", weights=b"more" + weights))
+    assert done.sent_bytes > MIB
+    assert local.runs == "same"
+
+
+def test_a_list_of_parts_that_is_too_long_is_no_list(local: Bench, tmp_path: Path) -> None:
+    weights = some_weights(MIB)
+    local.deploy(make_bundle(tmp_path / "old", "same", weights=weights))
+    for parts in (local.root / "store").glob("*.parts"):
+        parts.chmod(0o644)
+        parts.write_bytes(bytes(1 << 20))
+    done = local.deploy(make_bundle(tmp_path / "new", "same", weights=b"more" + weights))
+    assert done.sent_bytes > MIB
+
+
+def test_a_failure_after_the_switch_says_what_runs(local: Bench, tmp_path: Path) -> None:
+    local.deploy(make_bundle(tmp_path / "old", "old"))
+
+    def lose_the_lock(event: object) -> None:
+        if isinstance(event, Reached) and event.stage == "prune":
+            raise lock_lost("bench")
+
+    with pytest.raises(DeviceBusy) as caught:
+        local.deploy(make_bundle(tmp_path / "new", "new"), listen=lose_the_lock, keep=1)
+    assert local.runs == "new"
+    assert caught.value.state == f"the board runs {(local.root / 'current').readlink().name}"
+
+
+def test_what_is_new_is_on_the_disk_before_it_counts(tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    log = tmp_path / "synced"
+    bench = Bench(recording_sync(tmp_path / "board", log), tmp_path / "board" / "root")
+    bundle = make_bundle(tmp_path / "b", "one", weights=some_weights(MIB), extra=2)
+    release = bench.deploy(bundle).release
+    laid_out, named, switched = [line.split("|") for line in log.read_text().splitlines()]
+    paths = laid_out[0].split()
+    assert {"store", "releases"} <= set(paths)
+    assert {f"store/{file.sha256}" for file in bundle.files} <= set(paths)
+    folders = {path.partition("/")[2].partition("/")[2] for path in paths if ".new-" in path}
+    assert {"bin", "share", "check", "check/expected"} <= folders
+    assert laid_out[1].strip() == ""  # as `ls` has it: no release but one that is still being made
+    assert (named[0], named[1].strip()) == ("releases", release)
+    assert "->" not in laid_out[2] + named[2]
+    assert switched[0] == ". releases"
+    assert f"-> releases/{release}" in switched[2]
+
+
+def test_hashes_that_cannot_be_read_cost_no_object(tmp_path: Path) -> None:
+    (tmp_path / "board").mkdir()
+    bench = Bench(make_userland("busybox", tmp_path / "board"), tmp_path / "board" / "root")
+    bench.deploy(make_bundle(tmp_path / "a", "a"))
+    before = take_stock(bench.board).objects
+    grep = tmp_path / "board/tools/grep"
+    grep.unlink()
+    grep.write_text("#!/bin/sh\nexit 2\n")
+    grep.chmod(0o755)
+    bench.deploy(make_bundle(tmp_path / "b", "b"), keep=1)
+    assert before.keys() <= take_stock(bench.board).objects.keys()
 
 
 def test_scraps_of_a_dead_client_go_with_the_next_deployment(local: Bench, tmp_path: Path) -> None:

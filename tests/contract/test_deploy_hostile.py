@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from builder.boards.survey import probe, take_stock
-from builder.errors import BoardwrightError, DeviceLost, DeviceRefused
+from builder.effects.local_board import LocalBoard
+from builder.errors import BoardwrightError, DeviceLost, DeviceRefused, IntegrityError
+from builder.model.deployed import Reached
 from builder.model.device import Completed
-from tests.bundles import make_bundle, some_weights
+from tests.bundles import FAILS, make_bundle, some_weights
 from tests.contract.boards import Bench
 from tests.userlands import Userland, board_on, make_userland
 
@@ -85,6 +87,77 @@ class TestDisk:
         on_small.watched.before_put = lambda _: None
         on_small.deploy(make_bundle(tmp_path / "new", "new", weights=b"x" + weights))
         assert on_small.runs == "new"
+
+    def test_what_has_arrived_needs_no_room_again(
+        self, bench: Bench, tmp_path: Path, mount: Callable[[str], Path]
+    ) -> None:
+        on_small = Bench(bench.watched, mount("size=6m") / "root")
+        bundle = make_bundle(tmp_path / "new", "new", weights=some_weights(4 * MIB))
+        on_small.watched.cut_after_bytes = 3 * MIB
+        with pytest.raises(DeviceLost):
+            on_small.deploy(bundle)
+        on_small.watched.cut_after_bytes = None
+        assert on_small.deploy(bundle).resumed_bytes >= 2 * MIB
+        assert on_small.runs == "new"
+
+    def test_what_others_have_begun_makes_room(
+        self, bench: Bench, tmp_path: Path, mount: Callable[[str], Path]
+    ) -> None:
+        on_small = Bench(bench.watched, mount("size=6m") / "root")
+        other = make_bundle(tmp_path / "other", "other", weights=some_weights(4 * MIB, seed=1))
+        on_small.watched.cut_after_bytes = 2 * MIB
+        with pytest.raises(DeviceLost):
+            on_small.deploy(other)
+        on_small.watched.cut_after_bytes = None
+        (on_small.root / "releases/.gone-x").mkdir()
+        for scrap in ("store/.new-x", "releases/.gone-x/file"):
+            (on_small.root / scrap).write_bytes(bytes(MIB // 2))
+        bundle = make_bundle(tmp_path / "new", "new", weights=some_weights(4 * MIB))
+        on_small.deploy(bundle)
+        assert on_small.runs == "new"
+        assert not list(on_small.root.glob("*/.*"))
+
+    def test_room_is_looked_at_once_the_board_is_ours(
+        self, bench: Bench, tmp_path: Path, mount: Callable[[str], Path]
+    ) -> None:
+        place = mount("size=6m")
+        on_small = Bench(bench.watched, place / "root")
+
+        def fill(event: object) -> None:
+            if isinstance(event, Reached) and event.stage == "lock":
+                (place / "full").write_bytes(bytes(4 * MIB))
+
+        bundle = make_bundle(tmp_path / "new", "new", weights=some_weights(3 * MIB))
+        with pytest.raises(DeviceRefused) as caught:
+            on_small.deploy(bundle, listen=fill)
+        assert caught.value.reason == "no-space"
+        assert on_small.watched.put_bytes == 0
+
+    def test_going_back_needs_no_room(
+        self, bench: Bench, tmp_path: Path, mount: Callable[[str], Path]
+    ) -> None:
+        on_small = Bench(bench.watched, mount("size=12m,nr_inodes=200") / "root")
+        on_small.deploy(make_bundle(tmp_path / "old", "old"))
+        # A check that takes every last name that the disk can hold, and fails.
+        fill = 'i=0; while true > "$here/../../../f$i"; do i=$((i + 1)); done 2> /dev/null'
+        fault = f"case $0 in *current*) {fill}; {FAILS} ;; esac"
+        with pytest.raises(IntegrityError) as caught:
+            on_small.deploy(make_bundle(tmp_path / "new", "new", fault=fault))
+        assert on_small.runs == "old"
+        assert (caught.value.state or "").endswith("again")
+
+    def test_a_board_that_cannot_go_back_says_what_it_runs(
+        self, bench: Bench, tmp_path: Path, mount: Callable[[str], Path]
+    ) -> None:
+        place = mount("size=12m")
+        on_small = Bench(LocalBoard(), place / "root")
+        on_small.deploy(make_bundle(tmp_path / "old", "old"))
+        fault = f"case $0 in *current*) mount -o remount,ro {place}; {FAILS} ;; esac"
+        with pytest.raises(IntegrityError) as caught:
+            on_small.deploy(make_bundle(tmp_path / "new", "new", fault=fault))
+        subprocess.run(("mount", "-o", "remount,rw", place), check=True)
+        assert on_small.runs == "new"
+        assert f"still runs {(on_small.root / 'current').readlink().name}" in str(caught.value)
 
     @pytest.mark.parametrize(("option", "reason"), [("ro", "read-only"), ("noexec", "no-exec")])
     def test_mounts_that_cannot_serve(

@@ -18,7 +18,7 @@ from builder.boards.measure import Outcome, World, bench_board
 from builder.boards.reboot import explained
 from builder.boards.take import Candidate, Wish
 from builder.effects.local_board import LocalBoard
-from builder.errors import BoardwrightError, DeviceLost
+from builder.errors import BoardwrightError, DeviceBusy, DeviceLost
 from builder.model.device import Completed
 from builder.ports import Transport
 from tests.canned_runner import answer, asked, bench_report, canned_bundle, first
@@ -254,9 +254,24 @@ def test_a_failing_runner_says_why(tree: Sysfs, bundle: Path) -> None:
 
 
 def test_a_runner_that_cannot_start_another_has_no_cold_start(tree: Sysfs, bundle: Path) -> None:
-    first(bundle, "cold-start", "exit 2")
+    first(bundle, "cold-start", "exit 126")
     [outcome] = bench(tree, bundle)
     assert (outcome.new.status, outcome.new.cold_start_us) == ("valid", ())
+
+
+def test_cold_starts_that_fail_end_it(tree: Sysfs, bundle: Path) -> None:
+    first(bundle, "cold-start", "echo 'run: no memory' >&2; exit 4")
+    [outcome] = bench(tree, bundle)
+    assert outcome.failure is not None
+    assert (outcome.failure.reason, outcome.failure.why) == ("runner-failed", "no memory")
+
+
+def test_cold_starts_are_judged_too(tree: Sysfs, bundle: Path) -> None:
+    first(bundle, "cold-start", f"echo powersave > '{tree.root / GOVERNORS[0]}'")
+    [outcome] = bench(tree, bundle)
+    assert [(p.reason, p.where) for p in outcome.new.problems] == [
+        ("governor-changed", "cold starts")
+    ]
 
 
 class Dying(LocalBoard):
@@ -302,9 +317,22 @@ def back_as(boot_id: str, tries: list[int]) -> Callable[[], AbstractContextManag
     return again
 
 
-def test_a_reboot_is_told_from_a_lost_link(tree: Sysfs, bundle: Path) -> None:
-    outcomes = bench(tree, bundle, board=Dying(4))
-    boot_id = outcomes[0].new.blocks[0].before.boot_id
+def test_who_has_lost_the_board_measures_no_further(tree: Sysfs, bundle: Path) -> None:
+    turns: list[str] = []
+
+    def still() -> None:
+        if turns:
+            raise DeviceBusy("lost to somebody else", reason="lock-lost")
+
+    [outcome] = bench(tree, bundle, tell=turns.append, still=still)
+    assert outcome.failure is not None and outcome.failure.reason == "lock-lost"
+    assert (len(outcome.new.blocks), reasons(outcome)) == (1, {"lock-lost"})
+
+
+@pytest.mark.parametrize("commands", [1, 2, 4])  # in the cold starts, the first and the third block
+def test_a_reboot_is_told_from_a_lost_link(tree: Sysfs, bundle: Path, commands: int) -> None:
+    outcomes = bench(tree, bundle, board=Dying(commands))
+    boot_id = outcomes[0].boot_id
     waited: list[float] = []
     assert boot_id is not None
     [same] = explained(outcomes, back_as(boot_id, [0]), pause=waited.append)

@@ -170,6 +170,15 @@ def range_bomb(folder: Path) -> Path:
     return save(folder, simple(nodes, weights=tuple(ends)))
 
 
+def sparse_bomb(folder: Path) -> Path:
+    """Ask for 4 TiB of zeros around two numbers."""
+    values = helper.make_tensor("the-weight", FLOAT, [2], [1.0, 2.0])
+    indices = helper.make_tensor("i", TensorProto.INT64, [2], [0, 1])
+    graph = simple([node("Add", ["x", "the-weight"], ["y"])])
+    graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2**20, 2**20]))
+    return save(folder, graph)
+
+
 def large_input(folder: Path) -> Path:
     return save(folder, simple([relu(name="the-node")], shape=(2**20, 2**20)))
 
@@ -277,6 +286,14 @@ def million_nodes(folder: Path) -> Path:
     return path
 
 
+def empty_messages(folder: Path) -> Path:
+    """Write 100 million nodes of two bytes each: parsed, they take many GiB."""
+    content = b"\x0a\x00" * 100_000_000
+    path = folder / "model.onnx"
+    path.write_bytes(b"\x08\x08\x3a" + _varint(len(content)) + content)
+    return path
+
+
 def million_weights(folder: Path) -> Path:
     one = helper.make_tensor("w", FLOAT, [1], [1.0]).SerializeToString()
     content = (b"\x2a" + _varint(len(one)) + one) * 1_000_000 + simple([relu()]).SerializeToString()
@@ -378,6 +395,27 @@ def endless_loop(folder: Path) -> Path:
     return save(folder, simple(nodes, weights=(count, on)))
 
 
+def nested_loops(folder: Path) -> Path:
+    """Ask for a billion rounds: three loops in each other, a thousand rounds each."""
+    many = helper.make_tensor("many", TensorProto.INT64, [], [1000])
+    on = helper.make_tensor("on", TensorProto.BOOL, [], [True])
+    step = node("Relu", ["v0"], ["w0"])
+    for level in range(3):
+        body = helper.make_graph(
+            [node("Identity", [f"go{level}"], [f"on{level}"]), step],
+            "body",
+            [
+                info(f"i{level}", TensorProto.INT64, []),
+                info(f"go{level}", TensorProto.BOOL, []),
+                info(f"v{level}", FLOAT, [2, 3]),
+            ],
+            [info(f"on{level}", TensorProto.BOOL, []), info(f"w{level}", FLOAT, [2, 3])],
+        )
+        taken, made = ("x", "y") if level == 2 else (f"v{level + 1}", f"w{level + 1}")
+        step = node("Loop", ["many", "on", taken], [made], name=f"loop-{level}", body=body)
+    return save(folder, simple([step], weights=(many, on)))
+
+
 def recursive_function(folder: Path) -> Path:
     graph = simple([node("F", ["x"], ["y"], domain="f", name="the-call")])
     made = helper.make_model(
@@ -400,21 +438,43 @@ def recursive_function(folder: Path) -> Path:
     return path
 
 
-def exponential_functions(folder: Path) -> Path:
-    """Call F30, which calls F29 twice, which …: a billion nodes once inlined."""
+def tower_of_functions(folder: Path, calls: onnx.NodeProto, *, height: int, times: int) -> Path:
+    """Call, by ``calls``, the topmost of functions that each call the one below so many times."""
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
     functions = [
         helper.make_function("f", "F0", ["a"], ["b"], [node("Relu", ["a"], ["b"])], opsets)
     ]
-    for level in range(1, 31):
-        below = f"F{level - 1}"
-        body = [node(below, ["a"], ["m"], domain="f"), node(below, ["m"], ["b"], domain="f")]
+    for level in range(1, height + 1):
+        values = ["a", *(f"m{i}" for i in range(times - 1)), "b"]
+        body = [
+            node(f"F{level - 1}", [values[i]], [values[i + 1]], domain="f") for i in range(times)
+        ]
         functions.append(helper.make_function("f", f"F{level}", ["a"], ["b"], body, opsets))
-    graph = simple([node("F30", ["x"], ["y"], domain="f", name="the-call")])
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=functions)
+    made = helper.make_model(
+        simple([calls]), opset_imports=opsets, ir_version=8, functions=functions
+    )
     path = folder / "model.onnx"
     path.write_bytes(made.SerializeToString())
     return path
+
+
+def exponential_functions(folder: Path) -> Path:
+    """Call F30, which calls F29 twice, which …: a billion nodes once inlined."""
+    call = node("F30", ["x"], ["y"], domain="f", name="the-call")
+    return tower_of_functions(folder, call, height=30, times=2)
+
+
+def exponential_functions_in_a_branch(folder: Path) -> Path:
+    branch = helper.make_graph(
+        [node("F30", ["x"], ["o"], domain="f")], "b", [], [info("o", FLOAT, None)]
+    )
+    step = node("If", ["x"], ["y"], name="the-if", then_branch=branch, else_branch=branch)
+    return tower_of_functions(folder, step, height=30, times=2)
+
+
+def chained_functions(folder: Path) -> Path:
+    call = node("F600", ["x"], ["y"], domain="f", name="the-call")
+    return tower_of_functions(folder, call, height=600, times=1)
 
 
 OUTSIDE = ("external-data-outside",)
@@ -470,6 +530,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile(name="tile", make=lambda f: grown(f, "Tile"), reasons=("too-large",), named="the-f"),
     Hostile(name="computed", make=computed_size, reasons=("too-large",), named="the-filler"),
     Hostile(name="range", make=range_bomb, reasons=("too-large",), named="the-filler"),
+    Hostile(name="sparse", make=sparse_bomb, reasons=("too-large",), named="the-weight"),
     Hostile(name="large-input", make=large_input, reasons=("too-large",), named="x"),
     Hostile(name="overflowing-input", make=overflowing_input, reasons=("too-large",), named="x"),
     Hostile(name="negative-input", make=negative_input, reasons=("open-shape",), named="x"),
@@ -496,6 +557,7 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile(name="10000-deep", make=deep, reasons=("too-deep",)),
     Hostile(name="12-deep", make=moderately_deep, reasons=("control-flow",), named="the-if"),
     Hostile(name="million-nodes", make=million_nodes, reasons=("too-many-nodes",)),
+    Hostile(name="empty-messages", make=empty_messages, reasons=("too-many-nodes",)),
     Hostile(name="million-weights", make=million_weights, reasons=("too-many-nodes",)),
     Hostile(
         name="duplicate-outputs", make=duplicate_outputs, reasons=("invalid-graph",), named="the-t"
@@ -530,6 +592,7 @@ HOSTILE: tuple[Hostile, ...] = (
     ),
     Hostile(name="bad-reshape", make=division_by_zero, reasons=("invalid-graph",)),
     Hostile(name="endless-loop", make=endless_loop, reasons=("control-flow",), named="the-loop"),
+    Hostile(name="nested-loops", make=nested_loops, reasons=("control-flow",), named="loop-2"),
     Hostile(
         name="recursive-function",
         make=recursive_function,
@@ -542,4 +605,11 @@ HOSTILE: tuple[Hostile, ...] = (
         reasons=("too-many-nodes", "custom-domain"),
         named="F30",
     ),
+    Hostile(
+        name="exponential-functions-in-a-branch",
+        make=exponential_functions_in_a_branch,
+        reasons=("too-many-nodes",),
+        named="F30",
+    ),
+    Hostile(name="chained-functions", make=chained_functions, reasons=("too-deep",), named="F"),
 )

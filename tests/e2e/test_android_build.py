@@ -19,7 +19,9 @@ from onnx import TensorProto, helper
 from builder.bundle.archive import verify_archive
 from builder.bundle.manifest import verify_bundle
 from builder.model.target import ANDROID_ABIS
-from tests.e2e.android_builds import TARGETS, Kit
+from builder.payload.bionic import read_symbols
+from builder.toolchain import bionic
+from tests.e2e.android_builds import TARGETS
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "ci" / "models" / "digits.onnx"
@@ -139,19 +141,43 @@ def test_arm_without_64_bit_instructions_converts_and_divides(cache: Path, tmp_p
     assert all(receipt(tmp_path, "conversions", t)["verify"]["ok"] for t in targets)
 
 
+START_FILE = """
+.section .init_array,"aw",%init_array
+.quad __cxa_finalize
+.quad __register_atfork
+.section .note.GNU-stack,"",%progbits
+"""
+ZIG_CC = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-nostdlib")
+
+
+def sysroot(folder: Path) -> None:
+    """Fill ``folder`` as an NDK does: versioned stubs, and a start file that is made for C++."""
+    symbols = read_symbols(ROOT / "templates")
+    (folder / "versions.map").write_text("LIBC { global: *; };\n")
+    (folder / "crtbegin_so.S").write_text(START_FILE)
+    subprocess.run([*ZIG_CC, "-c", "crtbegin_so.S"], cwd=folder, check=True)
+    for library, more in (("libc", ("__cxa_finalize", "__register_atfork")), ("libm", ())):
+        names = (*bionic.names_in(symbols, f"{library}.so", 24), *more)
+        (folder / f"{library}.S").write_text(bionic.stub_source(names))
+        options = ("-shared", f"-Wl,-soname,{library}.so", "-Wl,--version-script=versions.map")
+        subprocess.run(
+            [*ZIG_CC, *options, "-o", f"{library}.so", f"{library}.S"], cwd=folder, check=True
+        )
+
+
 @pytest.fixture
 def stand_in_ndk(tmp_path: Path) -> Path:
-    """An NDK whose clang is zig's, with the stubs of the build for its sysroot."""
-    kit = tmp_path / "kit"
-    kit.mkdir()
-    stubs = Kit.make("x86_64", kit).folder / "stubs"
+    """An NDK whose clang is zig's, which links start files unless it is told not to."""
+    root = tmp_path / "sysroot"
+    root.mkdir()
+    sysroot(root)
     program = tmp_path / "ndk/toolchains/llvm/prebuilt/linux-x86_64/bin/clang"
     program.parent.mkdir(parents=True)
     program.write_text(
-        f"#!/bin/sh\nshift\necho $1 >> {tmp_path}/used\n"
-        f'for word; do shift; [ "$word" = -lm ] || set -- "$@" "$word"; done\n'
-        f"exec {sys.executable} -m ziglang cc -target x86_64-linux-musl -nostdlib "
-        f'"$@" {stubs}/libc.so {stubs}/libm.so\n'
+        f"#!/bin/sh\nshift\necho $1 >> {tmp_path}/used\nstart={root}/crtbegin_so.o\n"
+        f'for word; do shift; case "$word" in -lm) ;; -nostartfiles) start= ;; '
+        f'*) set -- "$@" "$word" ;; esac; done\n'
+        f'exec {" ".join(ZIG_CC)} "$@" $start {root}/libc.so {root}/libm.so\n'
     )
     program.chmod(0o755)
     (tmp_path / "ndk" / "source.properties").write_text("Pkg.Revision = 26.1.10909125\n")

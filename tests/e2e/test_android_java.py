@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,15 @@ def built(model: Path, folder: Path, cache: Path) -> Path:
     return folder / "dist" / model.stem / "x86_64-linux" / "bundle"
 
 
+def build_glue(libraries: Path, *others: Path) -> None:
+    """Compile what lies between Java and the model, with ``others`` in the model's stead."""
+    sources = (f"-I{ROOT}/templates/runtime", str(ANDROID / "jni.c"), *map(str, others))
+    defines = '-DBW_WEIGHTS_ASSET="boardwright/test.weights"'
+    made = ("-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-std=gnu11", defines)
+    out = ("-o", str(libraries / "libmodel_jni.so"), str(libraries / "libmodel.so"))
+    zig(libraries).run(("cc", "-target", "x86_64-linux-gnu.2.17", *made, *sources, *out))
+
+
 @pytest.fixture(scope="module", params=[DIGITS, YUNET], ids=lambda model: model.stem)
 def desktop(
     request: pytest.FixtureRequest,
@@ -99,11 +108,7 @@ def desktop(
     libraries = folder / "libraries"
     libraries.mkdir()
     shutil.copy(bundle / "lib" / "libmodel.so", libraries)
-    source = (f"-I{ROOT}/templates/runtime", str(ANDROID / "jni.c"))
-    defines = '-DBW_WEIGHTS_ASSET="boardwright/test.weights"'
-    made = ("-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-std=c11", defines)
-    out = ("-o", str(libraries / "libmodel_jni.so"), str(libraries / "libmodel.so"))
-    zig(folder).run(("cc", "-target", "x86_64-linux-gnu.2.17", *made, *source, *out))
+    build_glue(libraries)
     for index, spec in enumerate(read_manifest(bundle).signature.inputs):
         array = np.load(bundle / "check" / "inputs" / f"{spec.file}.npy")
         (folder / f"in-{index}").write_bytes(array.tobytes())
@@ -142,6 +147,14 @@ def test_it_computes_what_onnx_runtime_does(desktop: Desktop) -> None:
 @pytest.mark.parametrize("scenario", ["concurrency", "closing", "misuse", "weights"])
 def test_it_is_safe(desktop: Desktop, scenario: str) -> None:
     desktop.play(scenario)
+
+
+def test_failures_of_runs_beside_each_other_are_told_apart(desktop: Desktop) -> None:
+    libraries = desktop.folder / "failing"
+    libraries.mkdir()
+    shutil.copy(desktop.libraries / "libmodel.so", libraries)
+    build_glue(libraries, STAND_IN / "failing_run.c")
+    replace(desktop, libraries=libraries).play("failing")
 
 
 def test_the_glue_knows_jni_as_a_jdk_declares_it(tmp_path: Path) -> None:

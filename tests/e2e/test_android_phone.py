@@ -158,7 +158,12 @@ def test_a_phone_is_measured(bundles: Path, cache: Path, tmp_path: Path) -> None
         )
     # A busy machine makes a measurement invalid; that it was one is what counts here.
     assert done.returncode in (0, 10), done.stdout + done.stderr
-    assert list((tmp_path / "results").rglob("*.json"))
+    results = list((tmp_path / "results").rglob("*.json"))
+    assert results
+    for block in json.loads(results[0].read_text(encoding="utf-8"))["blocks"]:
+        assert block["before"]["on_battery"] is True
+        levels = {each["name"]: each["value"] for each in block["before"]["throttles"]}
+        assert levels["thermal service"] == 0
 
 
 def test_without_adb_there_is_a_remedy(cache: Path, tmp_path: Path) -> None:
@@ -179,7 +184,7 @@ def test_a_phone_that_is_not_attached_is_lost(cache: Path, tmp_path: Path) -> No
     "BOARDWRIGHT_ANDROID_SERIAL" not in os.environ, reason="BOARDWRIGHT_ANDROID_SERIAL is not set"
 )
 def test_a_real_device(bundles: Path, cache: Path, tmp_path: Path) -> None:
-    """On an emulator or a phone of the user's; also that bionic itself loads the library."""
+    """On an emulator or a phone of the user's: the static runner; nothing loads the library."""
     assert shutil.which("adb")
     name = f"adb:{os.environ['BOARDWRIGHT_ANDROID_SERIAL']}"
     variables = {k: v for k, v in os.environ.items() if k.startswith(("ADB_", "ANDROID_", "HOME"))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,6 +99,62 @@ def test_every_script_is_one_that_bash_reads(boardwright: Boardwright, service: 
     for script in scripts:
         checked = subprocess.run(("bash", "-n"), input=script, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
+
+
+@pytest.fixture
+def shell(project: Path, tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run a script as a job would, in the project's folder; what builds only plans to."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "boardwright").write_text(
+        f'#!/bin/sh\n[ "$1" != build ] || set -- "$@" --dry-run\n'
+        f'exec {sys.executable} -m builder "$@"\n'
+    )
+    (programs / "boardwright").chmod(0o755)
+    environ = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "BOARDWRIGHT_CACHE_DIR": str(tmp_path / "cache"),
+        "BOARDWRIGHT_DEVICES": str(tmp_path / "none.yaml"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "ONLY_CHANGED": "",
+    }
+
+    def call(script: str) -> subprocess.CompletedProcess[str]:
+        command = ("bash", "-e", "-o", "pipefail", "-c", script)
+        return subprocess.run(command, env=environ, cwd=project, capture_output=True, text=True)
+
+    return call
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq, which GitHub's runners have")
+def test_the_plan_comes_to_the_jobs_of_the_file(
+    boardwright: Boardwright,
+    shell: Callable[[str], subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    workflow = yaml.safe_load(boardwright(*MATRIX, "--tag", "arm", "--format", "github").stdout)
+    done = shell(workflow["jobs"]["plan"]["steps"][-1]["run"])
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+    assert [json.loads(told[key]) for key in ("targets", "devices")] == [ALL[0], ["nano.1"]]
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_a_target_of_the_projects_own_is_built(
+    boardwright: Boardwright,
+    shell: Callable[[str], subprocess.CompletedProcess[str]],
+    service: str,
+) -> None:
+    jobs = yaml.safe_load(boardwright(*MATRIX, "--format", service).stdout)
+    [script] = [
+        script
+        for script in scripts_in(jobs.get("jobs", jobs)["compile-own"])
+        if "boardwright build" in script
+    ]
+    done = shell(f"mkdir -p results\n{script}")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def scripts_in(value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Hostile models through the whole program: refused by name, in little memory, touching nothing."""
+"""Hostile models through the whole program: refused by name, in little memory and time."""
 
 from __future__ import annotations
 
@@ -21,22 +21,28 @@ from tests.e2e.hostile_models import HOSTILE, Hostile
 
 ROOT = Path(__file__).parents[2]
 MEMORY_BYTES = 1 << 30
+CPU_S = 5.0
 HANGS_AFTER_S = 60.0
 MEASURE = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime, file=sys.stderr)
 sys.exit(code)
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A finished program: exit code, what it printed as JSON, the largest process's memory."""
+    """A finished program: exit code, what it printed as JSON, the largest process's memory.
+
+    ``cpu_s`` is what it and its processes computed: how long that took is up to the machine.
+    """
 
     code: int
     said: dict[str, Any]
     peak_bytes: int
+    cpu_s: float
 
 
 def boardwright(verb: str, model: Path, cache: Path, *options: str) -> Ended:
@@ -63,8 +69,13 @@ def boardwright(verb: str, model: Path, cache: Path, *options: str) -> Ended:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
-    peak_bytes = int(told.split()[-1]) * 1024
-    return Ended(code=program.returncode, said=json.loads(out), peak_bytes=peak_bytes)
+    *_, peak_kib, cpu_s = told.split()
+    return Ended(
+        code=program.returncode,
+        said=json.loads(out),
+        peak_bytes=int(peak_kib) * 1024,
+        cpu_s=float(cpu_s),
+    )
 
 
 def files(folder: Path) -> set[Path]:
@@ -72,7 +83,7 @@ def files(folder: Path) -> set[Path]:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
-def test_refused_by_name_in_little_memory(hostile: Hostile, tmp_path: Path) -> None:
+def test_refused_by_name_in_little_memory_and_time(hostile: Hostile, tmp_path: Path) -> None:
     place, cache = tmp_path / "models", tmp_path / "cache"
     place.mkdir()
     model = hostile.make(place)
@@ -83,6 +94,7 @@ def test_refused_by_name_in_little_memory(hostile: Hostile, tmp_path: Path) -> N
     assert error["reason"] in hostile.reasons, error
     assert hostile.named in json.dumps(error)
     assert ended.peak_bytes <= MEMORY_BYTES
+    assert ended.cpu_s <= CPU_S
     assert files(place) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"models", "cache"}
 

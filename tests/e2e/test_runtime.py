@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,29 @@ def play(program: Path, weights: Path, scenario: str) -> None:
 )
 def test_library(gcc: Gcc, weights: Path, sanitizer: str, scenario: str) -> None:
     play(gcc.model_program(sanitizer), weights, scenario)
+
+
+SPEEDS = {
+    "big and little": ("cpu_capacity", [1024, 446], 4),
+    "by clock": ("cpufreq/cpuinfo_max_freq", [2_000_000, 1_400_000], 4),
+    "nearly equal": ("cpufreq/cpuinfo_max_freq", [5_100_000, 4_900_000], 1),
+    "alike": ("cpu_capacity", [1024, 1024], 1),
+}
+
+
+@pytest.mark.parametrize("speeds", SPEEDS)
+def test_unequal_cores_share_more_tasks(gcc: Gcc, weights: Path, speeds: str) -> None:
+    file, values, tasks = SPEEDS[speeds]
+    system = gcc.folder / speeds.replace(" ", "-")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        pytest.skip("a single core is as fast as itself")
+    for number, core in enumerate(cores):
+        said = system / f"cpu{core}" / file
+        said.parent.mkdir(parents=True)
+        said.write_text(f"{values[number % 2]}\n", encoding="ascii")
+    flags = (f'-DBW_CPU_FOLDER="{system}"', f"-DFIXTURE_TASKS_OF_A_THREAD={tasks}")
+    play(gcc.model_program("asan", *flags), weights, "runs")
 
 
 @pytest.mark.parametrize("how", SPOILERS)

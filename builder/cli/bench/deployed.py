@@ -7,12 +7,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.bench.validity import BUSY_CORES
 from builder.boards.board import Board
-from builder.cli.bench.device import bench_device, in_short
-from builder.cli.bench.request import BenchFlags, allowed_change
+from builder.boards.lock import BoardLock
+from builder.cli.bench.device import bench_held, in_short
+from builder.cli.bench.request import allowed_change
 from builder.cli.bench.verdict import Ledger, show
+from builder.cli.failure import say
+from builder.cli.measure_options import BenchFlags
 from builder.cli.report import write_page
+from builder.effects.results import need_folder
 from builder.errors import BoardwrightError
 from builder.model.deployed import Emit, Succeeded
 from builder.model.target import Target
@@ -30,13 +33,17 @@ class AfterDeploy:
         self,
         done: Succeeded,
         board: Board,
+        lock: BoardLock,
         target: Target,
         emit: Emit,
         again: Callable[[], AbstractContextManager[Board]],
     ) -> Succeeded:
-        """Return the deployment with what was measured. Raises as ``Ledger.settle`` does."""
+        """Return the deployment with what was measured under the lock that it was made under.
+
+        Raises as ``Ledger.settle`` does.
+        """
         try:
-            taken = self.ledger.settle(bench_device(board, target, self.flags, emit, again))
+            taken = self.ledger.settle(bench_held(board, lock, target, self.flags, emit, again))
         except BoardwrightError as failure:
             deployed = f"{done.document.get('release')} is deployed and runs"
             failure.state = "; ".join(filter(None, (deployed, failure.state)))
@@ -49,28 +56,31 @@ class AfterDeploy:
             document={**done.document, "measurements": documents},
         )
 
-    def conclude(self, *, as_json: bool) -> None:
-        """Write the page that was asked for, and print the measurements."""
-        if self.page is not None:
+    def show(self) -> None:
+        """Print the measurements for people."""
+        show(self.ledger.entries)
+
+    def write_page(self) -> int:
+        """Write the page that was asked for; return the exit code.
+
+        A failure is said on standard error: what was done to the boards has been told by then.
+        """
+        if self.page is None:
+            return 0
+        try:
             write_page(
                 [m for m, _ in self.ledger.entries], self.page, title="Deployed and measured"
             )
-        if not as_json:
-            show(self.ledger.entries)
+        except BoardwrightError as failure:
+            say(failure)
+            return failure.exit_code
+        return 0
 
 
-def after_deploy(
-    *,
-    wait_s: int,
-    baseline: str | None,
-    allowed: str | None,
-    allow_load: float | None,
-    results: Path,
-    page: Path | None,
-) -> AfterDeploy:
-    """Return how to measure with the options of ``deploy-remote``."""
-    load = BUSY_CORES if allow_load is None else allow_load
-    flags = BenchFlags(wait_s=wait_s, baseline=baseline, allow_load=load)
-    return AfterDeploy(
-        flags=flags, ledger=Ledger(results, allowed_change(allowed, baseline)), page=page
-    )
+def after_deploy(flags: BenchFlags, results: Path, page: Path | None) -> AfterDeploy:
+    """Return how to measure with the options of ``deploy-remote``.
+
+    Raises as ``allowed_change`` and ``need_folder`` do: before anything is deployed.
+    """
+    need_folder(results)
+    return AfterDeploy(flags=flags, ledger=Ledger(results, allowed_change(flags)), page=page)

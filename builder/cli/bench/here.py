@@ -14,10 +14,11 @@ import click
 from builder.boards.measure import Outcome, World, bench_board
 from builder.boards.take import Candidate
 from builder.bundle.manifest import MANIFEST, load_manifest
-from builder.cli.bench.request import BenchFlags, candidate, threads_of, wish_of
+from builder.cli.bench.request import candidate, threads_of, wish_of
 from builder.cli.clock import SystemClock
 from builder.cli.environment import Environment
 from builder.cli.installation import read_matrix
+from builder.cli.measure_options import BenchFlags
 from builder.cli.run import find_bundle, prefix
 from builder.effects.local_board import LocalBoard
 from builder.errors import UsageError
@@ -61,7 +62,7 @@ def _world(cancel: threading.Event) -> World:
         clock=SystemClock(),
         token=lambda: secrets.token_hex(8),
         cancel=cancel,
-        tell=lambda line: click.echo(line, err=True),
+        tell=lambda line: click.echo(f"{DEVICE}: {line}", err=True),
     )
 
 

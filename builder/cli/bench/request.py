@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from builder.bench.comparison import parse_percent
 from builder.bench.conditions import parse_cores
 from builder.bench.result import Subject
-from builder.bench.validity import BUSY_CORES
 from builder.boards.take import Candidate, Wish
 from builder.bundle.manifest import Manifest
+from builder.cli.measure_options import BenchFlags
 from builder.errors import UsageError
 from builder.model.target import BenchDefaults
-
-SECONDS = 10.0
-BLOCKS = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchFlags:
-    """The options of ``bench`` that say how to measure, as click gives them."""
-
-    threads: tuple[int, ...] = ()
-    cores: str | None = None
-    runs: int | None = None
-    seconds: float = SECONDS
-    warmup: int | None = None
-    blocks: int = BLOCKS
-    baseline: str | None = None
-    governor: str | None = None
-    sustained: int = 0
-    allow_load: float = BUSY_CORES
-    wait_s: int = 0
-    target_folders: tuple[Path, ...] = ()
 
 
 def wish_of(flags: BenchFlags, defaults: BenchDefaults) -> Wish:
@@ -66,20 +42,20 @@ def candidate(folder: str, manifest: Manifest, sha256: str, *, release: str | No
     return Candidate(folder=folder, subject=subject, label=release or sha256[:12])
 
 
-def allowed_change(percentage: str | None, baseline: str | None) -> float | None:
+def allowed_change(flags: BenchFlags) -> float | None:
     """Return what ``--fail-on-regression`` allows, None: anything.
 
     Raises ``UsageError``: ``bad-percentage``, ``no-baseline``.
     """
-    if percentage is None:
+    if flags.fail_on_regression is None:
         return None
-    if baseline is None:
+    if flags.baseline is None:
         raise UsageError(
             "--fail-on-regression compares with a baseline",
             reason="no-baseline",
             remedy="add --baseline REF: a bundle, a release on the board, or a saved result",
         )
-    return parse_percent(percentage)
+    return parse_percent(flags.fail_on_regression)
 
 
 def _cores(text: str) -> tuple[int, ...]:

@@ -9,18 +9,19 @@ from typing import Any
 
 import click
 
-from builder.bench.validity import BUSY_CORES
 from builder.boards.board import Board
 from builder.cli.attached import devices_meant
 from builder.cli.bench.device import bench_device, in_short
 from builder.cli.bench.here import bench_here, beside_rivals
-from builder.cli.bench.request import BLOCKS, SECONDS, BenchFlags, allowed_change
+from builder.cli.bench.request import allowed_change
 from builder.cli.bench.verdict import Ledger, conclude
 from builder.cli.board_options import reach_options, wait_option
 from builder.cli.cancel import cancelled_by_signals
 from builder.cli.environment import Environment, read_environment
+from builder.cli.measure_options import BenchFlags, measure_options
 from builder.cli.reaching import reached
 from builder.cli.visits import Reach, visit
+from builder.effects.results import need_folder
 from builder.errors import BoardwrightError, UsageError
 from builder.model.deployed import Emit, Succeeded
 from builder.model.device import Device
@@ -29,50 +30,7 @@ from builder.model.target import Target
 
 @click.command()
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--threads",
-    multiple=True,
-    type=click.IntRange(1, 1024),
-    help="Threads, one a core; may be repeated [the target's].",
-)
-@click.option("--cores", metavar="LIST", help="Pin to these cores: 0,2,4-7 [the fastest].")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0, 86400),
-    default=SECONDS,
-    help=f"Measure for so long in all [{SECONDS:g}].",
-)
-@click.option(
-    "--runs", type=click.IntRange(1, 1_000_000), help="At least so many runs [the target's]."
-)
-@click.option("--warmup", type=click.IntRange(0, 1_000_000), help="Runs first [the target's].")
-@click.option(
-    "--blocks",
-    type=click.IntRange(3, 1000),
-    default=BLOCKS,
-    help=f"Processes of the runner [{BLOCKS}].",
-)
-@click.option(
-    "--baseline",
-    metavar="REF",
-    help="Measure in turns with this bundle, release or saved result and compare.",
-)
-@click.option("--fail-on-regression", metavar="5%", help="Exit 11 when slower by more.")
-@click.option("--set-governor", "governor", metavar="NAME", help="Hold this frequency governor.")
-@click.option(
-    "--sustained",
-    metavar="MINUTES",
-    type=click.IntRange(0, 480),
-    default=0,
-    help="Measure minute by minute.",
-)
-@click.option(
-    "--allow-load",
-    metavar="CORES",
-    type=click.FloatRange(0, 1024),
-    default=BUSY_CORES,
-    help=f"Cores that other processes may keep busy [{BUSY_CORES}].",
-)
+@measure_options()
 @click.option(
     "--rivals",
     metavar="MODEL.onnx",
@@ -84,7 +42,7 @@ from builder.model.target import Target
 )
 @wait_option
 @reach_options
-def command(bundle: Path | None, out: Path, fail_on_regression: str | None, **options: Any) -> int:
+def command(bundle: Path | None, out: Path, **options: Any) -> int:
     """Measure BUNDLE on this machine, or what is deployed on devices.
 
     Results are saved, also invalid ones. The exit code is 10 when the board was busy, throttled or
@@ -93,7 +51,8 @@ def command(bundle: Path | None, out: Path, fail_on_regression: str | None, **op
     reach = Reach(**{name: options.pop(name) for name in Reach.__dataclass_fields__})
     rivals = options.pop("rivals")
     flags = BenchFlags(**options, target_folders=reach.target_folders)
-    ledger = Ledger(out, allowed_change(fail_on_regression, flags.baseline))
+    ledger = Ledger(out, allowed_change(flags))
+    need_folder(out)
     environment = read_environment()
     with cancelled_by_signals() as cancel:
         if bundle is None:

@@ -15,7 +15,7 @@ from builder.bench.validity import refuse_invalid
 from builder.boards.measure import Outcome
 from builder.cli.failure import say
 from builder.effects.results import save_result
-from builder.errors import BoardwrightError
+from builder.errors import BoardwrightError, MeasurementInvalid
 from builder.report.bench_view import bench_document, bench_lines, without_samples
 from builder.report.json_report import write_json
 
@@ -62,9 +62,21 @@ class Ledger:
             raise outcome.failure
         for side, path in entries:
             refuse_invalid(side.problems, where=side.board.device, state=f"saved as {path}")
-        comparison = outcome.new.comparison
-        if self._allowed is not None and comparison is not None:
-            refuse_regression(comparison, self._allowed, where=outcome.new.board.device)
+        if self._allowed is not None:
+            where = outcome.new.board.device
+            if (comparison := outcome.new.comparison) is None:
+                raise _no_comparison(where, entries[0][1])
+            refuse_regression(comparison, self._allowed, where=where)
+
+
+def _no_comparison(where: str, path: Path) -> MeasurementInvalid:
+    return MeasurementInvalid(
+        "too few turns of old and new to tell whether it became slower",
+        reason="no-comparison",
+        where=where,
+        state=f"saved as {path}",
+        remedy="measure for longer: --sustained MINUTES, or --blocks without it",
+    )
 
 
 def conclude(ledger: Ledger, failures: Sequence[BoardwrightError], *, as_json: bool) -> int:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tvm import relax
 
 from builder.compiler import tensors
+from builder.compiler.blocking.entering import in_blocks
 from builder.compiler.blocking.forms import (
     ANCHOR,
     INJECTIVE,
@@ -24,14 +25,19 @@ _SMALL_IMAGE = 8
 """Up to here F(4x4) would load more weights than it saves products."""
 
 
-def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
-    """Convolve images with constant weights."""
+def conv2d(forms: Forms, _var: relax.Var, call: relax.Call) -> relax.Expr | Blocked | None:
+    """Convolve images with constant weights; of constant images the result is known here."""
     data, weights = call.args[0], forms.value(call.args[1])
     layouts = (call.attrs.data_layout, call.attrs.kernel_layout)
-    if weights is None or layouts != ("NCHW", "OIHW") or not isinstance(data, relax.Var):
+    if weights is None or layouts != ("NCHW", "OIHW"):
         return None
     attrs = call.attrs
     sliding = window(weights.shape[2:], attrs.strides, attrs.dilation, attrs.padding)
+    known = forms.value(data)
+    if known is not None:
+        return tensors.constant(conv.of_known(known, weights, sliding, int(attrs.groups)))
+    if not isinstance(data, relax.Var):
+        return None
     return _convolution(forms, data, weights, sliding, int(attrs.groups))
 
 
@@ -81,11 +87,11 @@ def _convolution(
 ) -> Blocked:
     """Convolve by OIHW weights: depthwise, by Winograd or directly."""
     out, each = weights.shape[:2]
-    if each == 1 and out == groups:
-        return _depthwise(forms, data, weights, sliding)
+    if each == 1 and out % groups == 0 and groups > 1:
+        return _depthwise(forms, data, weights, sliding, out // groups)
     if _suits_winograd(forms, data, weights, sliding, groups):
         return _winograd(forms, data, weights, sliding)
-    if groups == 1 and data not in forms.blocked:
+    if groups == 1 and each < forms.block and data not in forms.blocked:
         packed, compute = conv.pack_plain(weights, forms.block), conv.compute_plain(sliding)
         operands = (forms.plain_image(data), tensors.constant(packed))
     else:
@@ -98,7 +104,7 @@ def _blocked_operands(
     forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, groups: int
 ) -> tuple[conv.Compute, tuple[relax.Expr, ...]]:
     """Return what a convolution of blocks computes and of what: also of sums at boundaries."""
-    source = forms.blocked_form(data).value
+    source = in_blocks(forms, data).value
     walk = channels.walk(image_shape(data)[1], weights.shape[0], groups, forms.block)
     operands = (source, tensors.constant(channels.pack_weights(weights, walk)))
     if groups == 1 or not walk.has_boundaries:
@@ -110,10 +116,14 @@ def _blocked_operands(
 
 
 def _depthwise(
-    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window
+    forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding: Window, multiplier: int
 ) -> Blocked:
+    """Convolve each channel alone; of several outputs a channel each has a copy of it."""
     packed = tensors.constant(depthwise.pack_weights(weights, forms.block))
-    source = forms.blocked_form(data).value
+    source = in_blocks(forms, data).value
+    if multiplier > 1:
+        compute = depthwise.repeat(weights.shape[0], multiplier)
+        source = forms.emit_te(compute, source, name="repeat_channels", pattern=INJECTIVE)
     made = forms.emit_te(
         depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR
     )
@@ -149,7 +159,7 @@ def _winograd(forms: Forms, data: relax.Var, weights: npt.NDArray[Any], sliding:
     bands = winograd.bands(transform, *extents, inputs)
     panel = forms.block * (2 if out % (2 * forms.block) == 0 else 1)
     packed = tensors.constant(winograd.transform_weights(transform, weights, panel))
-    source = forms.blocked_form(data).value
+    source = in_blocks(forms, data).value
     compute = winograd.compute(bands, sliding)
     if bands.count == 1:
         source = forms.emit_te(

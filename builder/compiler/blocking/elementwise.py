@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tvm import relax
 
 from builder.compiler import tensors
+from builder.compiler.blocking.entering import in_blocks
 from builder.compiler.blocking.forms import Blocked, Forms, shape
 from builder.compiler.kernels.conv import round_up
 
@@ -83,7 +84,7 @@ def _operand(forms: Forms, side: relax.Expr, anchor: relax.Var) -> relax.Expr | 
     if isinstance(side, relax.Var):
         if side in forms.blocked and _is_per_channel(shape(side), shape(anchor)):
             return forms.blocked[side].value
-        return forms.blocked_form(side).value if shape(side) == shape(anchor) else None
+        return in_blocks(forms, side).value if shape(side) == shape(anchor) else None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tvm import relax
 
+from builder.compiler.blocking.entering import enters_cheaply, in_blocks
 from builder.compiler.blocking.forms import (
     INJECTIVE,
     OPAQUE,
@@ -80,23 +81,25 @@ def mean(forms: Forms, var: relax.Var, call: relax.Call) -> relax.Expr | Blocked
 def concat(forms: Forms, _var: relax.Var, call: relax.Call) -> Blocked | None:
     """Join channels where every part fills its blocks."""
     fields = call.args[0].fields if isinstance(call.args[0], relax.Tuple) else ()
-    parts = [forms.blocked.get(field) for field in fields if isinstance(field, relax.Var)]
-    if int(call.attrs.axis) != 1 or len(parts) != len(fields) or not parts:
+    if int(call.attrs.axis) != 1 or not fields:
         return None
-    if any(part is None or part.channels % forms.block for part in parts):
+    if not all(enters_cheaply(forms, field) for field in fields):
         return None
-    whole = [part for part in parts if part is not None]
-    made = forms.emit(relax.op.concat([part.value for part in whole], 1))
-    return Blocked(made, sum(part.channels for part in whole))
+    parts = [in_blocks(forms, field) for field in fields]
+    if any(part.channels % forms.block for part in parts):
+        return None
+    made = forms.emit(relax.op.concat([part.value for part in parts], 1))
+    return Blocked(made, sum(part.channels for part in parts))
 
 
 def resize(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
     """Resize images channel block by channel block."""
-    data, attrs = call.args[0], call.attrs
-    if data not in forms.blocked or attrs.layout != "NCHW":
+    attrs = call.attrs
+    if attrs.layout != "NCHW" or not enters_cheaply(forms, call.args[0]):
         return None
+    data = in_blocks(forms, call.args[0])
     made = relax.op.image.resize2d(
-        forms.blocked[data].value,
+        data.value,
         shape(var)[2:],
         roi=[float(bound) for bound in attrs.roi],
         layout=f"NCHW{forms.block}c",
@@ -107,7 +110,7 @@ def resize(forms: Forms, var: relax.Var, call: relax.Call) -> Blocked | None:
         cubic_exclude=int(attrs.cubic_exclude),
         extrapolation_value=float(attrs.extrapolation_value),
     )
-    return Blocked(forms.emit(made), forms.blocked[data].channels)
+    return Blocked(forms.emit(made), data.channels)
 
 
 def channel_slice(forms: Forms, _var: relax.Var, call: relax.Call) -> relax.Expr | None:

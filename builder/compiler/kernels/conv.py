@@ -46,6 +46,26 @@ def pack_plain(weights: npt.NDArray[Any], lanes: int) -> npt.NDArray[Any]:
     return np.ascontiguousarray(full.reshape(-1, lanes, channels, kh, kw).transpose(0, 2, 3, 4, 1))
 
 
+def of_known(
+    image: npt.NDArray[Any], weights: npt.NDArray[Any], window: Window, groups: int
+) -> npt.NDArray[Any]:
+    """Return the convolution of an image [N, C, H, W] by OIHW weights, summed in float64."""
+    batch, channels, height, width = image.shape
+    top, left, bottom, right = window.padding
+    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    padded = padded.reshape(batch, groups, channels // groups, *padded.shape[2:])
+    tall, wide = window.output(height, width)
+    by_group = weights.reshape(groups, -1, *weights.shape[1:])
+    (sh, sw), (dh, dw) = window.strides, window.dilations
+    total = np.zeros((batch, groups, by_group.shape[1], tall, wide))
+    for y, x in np.ndindex(*window.kernel):
+        rows = slice(y * dh, y * dh + (tall - 1) * sh + 1, sh)
+        columns = slice(x * dw, x * dw + (wide - 1) * sw + 1, sw)
+        seen = padded[..., rows, columns]
+        total += np.einsum("ngihw,goi->ngohw", seen, by_group[..., y, x])
+    return total.reshape(batch, -1, tall, wide).astype(image.dtype)
+
+
 def pad_image(data: te.Tensor, window: Window, value: float = 0.0, name: str = PAD) -> te.Tensor:
     """Return ``data`` ([N, C, H, W] or [N, C, H, W, c]) with its border filled by ``value``."""
     if not window.is_padded:
@@ -131,9 +151,16 @@ def _channel(each: Walk, run: Any, position: Any) -> tuple[Any, Any]:
     return run // per_block, run % per_block * each.run + position
 
 
-def _weights_bytes(sch: s_tir.Schedule, main: loops.Block) -> int:
-    weights = sch.get(main).reads[1].source
-    return 4 * math.prod(int(extent) for extent in weights.shape)
+def _rows_come_first(sch: s_tir.Schedule, main: loops.Block, bands: int, panels: int) -> bool:
+    """Tell whether all weights are walked for each band of rows, or all rows for each panel.
+
+    Small weights stay in cache. Of large weights and large images the smaller is walked again.
+    """
+    image, weights = (
+        4 * math.prod(int(extent) for extent in region.source.shape)
+        for region in sch.get(main).reads
+    )
+    return weights <= WEIGHTS_IN_CACHE_BYTES or bands * weights < panels * image
 
 
 def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choice) -> None:
@@ -145,13 +172,13 @@ def schedule(sch: s_tir.Schedule, unit: VectorUnit, parallel: bool, choice: Choi
     over a padded copy.
     """
     main, last, before = loops.fold_epilogue(sch, ANCHOR)
-    rows_first = _weights_bytes(sch, main) <= WEIGHTS_IN_CACHE_BYTES
     n, o, y, x, v = sch.get_loops(last)
     height, width, blocks = (loops.extent(sch, loop) for loop in (y, x, o))
     registers = loops.extent(sch, v) // unit.lanes
     unit = replace(unit, by_lane=by_lane.suits(sch, main, unit))
     candidates = tiles.image_tiles(height, width, blocks, registers, unit)
     rows, columns, together = choice.pick(candidates)
+    rows_first = _rows_come_first(sch, main, height // rows, blocks // together)
     lanes = unit.by_lane and width % columns == 0
     inputs = by_lane.inputs_apart(sch, main) if lanes else None
     oo, oi = sch.split(o, [None, together])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tvm import s_tir, te
+from tvm import s_tir, te, tirx
 
 from builder.compiler.kernels import loops, tiles
 from builder.compiler.kernels.choice import Choice
@@ -25,6 +25,22 @@ def pack_weights(weights: npt.NDArray[Any], lanes: int) -> npt.NDArray[Any]:
     full = np.zeros((round_up(channels, lanes), kh, kw), weights.dtype)
     full[:channels] = weights[:, 0]
     return np.ascontiguousarray(full.reshape(-1, lanes, kh, kw).transpose(0, 2, 3, 1))
+
+
+def repeat(out: int, times: int) -> Compute:
+    """Return the TE that repeats each channel of a blocked image: ``out`` channels."""
+
+    def of(data: te.Tensor) -> te.Tensor:
+        batch, _, height, width, lanes = (int(extent) for extent in data.shape)
+
+        def element(n: Any, c: Any, y: Any, x: Any, v: Any) -> Any:
+            channel = tirx.min(c * lanes + v, out - 1) // times
+            return data[n, channel // lanes, y, x, channel % lanes]
+
+        shape = (batch, round_up(out, lanes) // lanes, height, width, lanes)
+        return te.compute(shape, element, name="repeat_channels")
+
+    return of
 
 
 def compute(window: Window) -> Compute:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from builder.compiler.node_names import node_name
+from builder.compiler.prepare.rewriting import Graph, Site
 from builder.compiler.prepare.skeleton import Skeleton
 
 
@@ -16,22 +18,23 @@ def fold_batchnorm(skeleton: Skeleton) -> None:
 
     Arithmetic is done in float64: the result is rounded once, to the weights' own type.
     """
-    graph = skeleton.model.graph
-    consumers = _consumer_counts(graph)
-    producers = {output: node for node in graph.node for output in node.output}
+    graph, values = Graph.of(skeleton), skeleton.model.graph
+    consumers = _consumer_counts(values)
+    producers = {output: node for node in values.node for output in node.output}
     nodes: list[onnx.NodeProto] = []
-    for node in graph.node:
-        affine = _affine(skeleton, node) if node.op_type == "BatchNormalization" else None
+    for index, node in enumerate(values.node):
+        site = Site(graph=graph, node=node, name=node_name(index, node))
+        affine = _affine(site) if node.op_type == "BatchNormalization" else None
         if affine is None:
             nodes.append(node)
             continue
         producer = producers.get(node.input[0])
         sole = producer is not None and consumers[node.input[0]] == 1
-        if sole and _fold_into_conv(skeleton, producer, node, *affine):
+        if sole and _fold_into_conv(graph, producer, node, *affine):
             continue
-        nodes.extend(_mul_add(skeleton, node, *affine))
-    del graph.node[:]
-    graph.node.extend(nodes)
+        nodes.extend(_mul_add(graph, node, *affine))
+    del values.node[:]
+    values.node.extend(nodes)
 
 
 Vector = npt.NDArray[np.float64]
@@ -45,58 +48,56 @@ def _consumer_counts(graph: onnx.GraphProto) -> dict[str, int]:
     return counts
 
 
-def _affine(skeleton: Skeleton, node: onnx.NodeProto) -> tuple[Vector, Vector] | None:
+def _affine(site: Site) -> tuple[Vector, Vector] | None:
     """Return scale and shift, each [channels], or None where the statistics are not constant."""
-    values = [skeleton.value(name) for name in node.input[1:5]]
-    if any(value is None for value in values) or len([name for name in node.output if name]) > 1:
+    values = [site.value(position) for position in range(1, 5)]
+    if any(value is None for value in values) or any(site.node.output[1:]):
         return None
     gamma, beta, mean, variance = (np.asarray(value, dtype=np.float64) for value in values)
-    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-    scale = gamma / np.sqrt(variance + epsilon)
+    scale = gamma / np.sqrt(variance + site.attribute("epsilon", 1e-5))
     return scale, beta - mean * scale
 
 
 def _fold_into_conv(
-    skeleton: Skeleton,
+    graph: Graph,
     conv: onnx.NodeProto | None,
     node: onnx.NodeProto,
     scale: Vector,
     shift: Vector,
 ) -> bool:
     """Rewrite ``conv`` so that it also normalises; False where it cannot."""
-    weight = skeleton.value(conv.input[1]) if conv and conv.op_type == "Conv" else None
+    weight = graph.value(conv.input[1]) if conv and conv.op_type == "Conv" else None
     if conv is None or weight is None:
         return False
     bias: Any = np.zeros(len(scale))
     if len(conv.input) > 2 and conv.input[2]:
-        bias = skeleton.value(conv.input[2])
+        bias = graph.value(conv.input[2])
         if bias is None:
             return False
     scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     stem = node.output[0]
-    skeleton.set_value(f"{stem}.weight", scaled.astype(weight.dtype))
-    skeleton.set_value(f"{stem}.bias", (bias * scale + shift).astype(weight.dtype))
+    taken = [
+        graph.add(f"{stem}.weight", scaled.astype(weight.dtype)),
+        graph.add(f"{stem}.bias", (bias * scale + shift).astype(weight.dtype)),
+    ]
     del conv.input[1:]
-    conv.input.extend([f"{stem}.weight", f"{stem}.bias"])
+    conv.input.extend(taken)
     conv.output[0] = node.output[0]
     return True
 
 
 def _mul_add(
-    skeleton: Skeleton, node: onnx.NodeProto, scale: Vector, shift: Vector
+    graph: Graph, node: onnx.NodeProto, scale: Vector, shift: Vector
 ) -> list[onnx.NodeProto]:
     data, out = node.input[0], node.output[0]
-    dtype = skeleton.value(node.input[1]).dtype  # type: ignore[union-attr]
-    rank = next(
-        len(value.type.tensor_type.shape.dim)
-        for value in (*skeleton.model.graph.value_info, *skeleton.model.graph.input)
-        if value.name == data
-    )
-    shape = (-1, *[1] * (rank - 2))
-    skeleton.set_value(f"{out}.scale", scale.astype(dtype).reshape(shape))
-    skeleton.set_value(f"{out}.shift", shift.astype(dtype).reshape(shape))
+    kind = graph.types[data].tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(graph.types[node.input[1]].tensor_type.elem_type)
+    shape = (-1, *[1] * (len(kind.shape.dim) - 2))
+    by = graph.add(f"{out}.scale", scale.astype(dtype).reshape(shape))
+    plus = graph.add(f"{out}.shift", shift.astype(dtype).reshape(shape))
+    scaled = graph.fresh(f"{out}.scaled")
     make = onnx.helper.make_node
     return [
-        make("Mul", [data, f"{out}.scale"], [f"{out}.scaled"], name=f"{node.name}.scale"),
-        make("Add", [f"{out}.scaled", f"{out}.shift"], [out], name=f"{node.name}.shift"),
+        make("Mul", [data, by], [scaled], name=f"{node.name}.scale"),
+        make("Add", [scaled, plus], [out], name=f"{node.name}.shift"),
     ]

@@ -100,7 +100,7 @@ def reference_outputs(
     options.add_session_config_entry("session.disable_prepacking", "1")
     names = [spec.name for spec in specs]
     try:
-        feed = {name: _as_ort_value(array) for name, array in inputs.items()}
+        feed = {name: as_ort_value(array) for name, array in inputs.items()}
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
@@ -123,7 +123,8 @@ def reference_outputs(
     return outputs
 
 
-def _as_ort_value(array: npt.NDArray[Any]) -> Any:
+def as_ort_value(array: npt.NDArray[Any]) -> Any:
+    """Return an array for ONNX Runtime, which takes bfloat16 as its bits only."""
     if array.dtype == ml_dtypes.bfloat16:
         return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
             array.view(np.uint16), onnx.TensorProto.BFLOAT16
@@ -137,3 +138,15 @@ def array_of(value: Any) -> npt.NDArray[Any]:
         return np.asarray(value.numpy())
     raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
     return np.frombuffer(raw, ml_dtypes.bfloat16).reshape(value.shape())
+
+
+def storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what .npy can hold: the format has no bfloat16, so its bits stand as uint16."""
+    bits = array.view(np.uint16) if array.dtype == ml_dtypes.bfloat16 else array
+    return np.asarray(bits, order="C")
+
+
+def _typed(value: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.dtype == "bfloat16" and value.dtype == np.uint16:
+        return value.view(ml_dtypes.bfloat16)
+    return value

@@ -43,7 +43,7 @@ def fold_empty(skeleton: Skeleton) -> None:
         del skeleton.model.graph.node[:]
         skeleton.model.graph.node.extend(kept)
         for name, value in constants.items():
-            skeleton.set_value(name, value)
+            skeleton.add(name, value)
 
 
 def _folded(site: Site) -> dict[str, Any]:
@@ -80,8 +80,7 @@ def _without_empty(site: Site, folded: Mapping[str, Any]) -> onnx.NodeProto:
             if name not in folded
         ]
         kept = [name for name in node.output if name not in folded]
-        split = site.graph.fresh(f"{site.name}.split")
-        site.graph.skeleton.set_value(split, np.asarray(sizes, np.int64))
+        split = site.graph.add(f"{site.name}.split", np.asarray(sizes, np.int64))
         del node.input[1:], node.output[:]
         node.input.append(split)
         node.output.extend(kept)

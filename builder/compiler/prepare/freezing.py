@@ -42,8 +42,9 @@ class Frozen:
             for value in inputs
             if value.name in self.values
         }
+        skeleton.drop(frozen)
         for name, array in frozen.items():
-            skeleton.set_value(name, array)
+            skeleton.add(name, array)
         return frozen
 
 

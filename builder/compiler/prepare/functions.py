@@ -9,6 +9,7 @@ import onnx.inliner
 
 from builder.compiler.node_names import subgraphs
 from builder.compiler.prepare.skeleton import Skeleton
+from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.refusals import value_types
 
 EXPANDED = frozenset(
@@ -23,13 +24,27 @@ EXPANDED = frozenset(
 _DOMAIN = "boardwright.definitions"
 
 
+def inline_functions(skeleton: Skeleton) -> None:
+    """Write out the model's own functions, and look at the whole as at a file that came so.
+
+    What a caller hands down as an attribute is known only then.
+    """
+    if skeleton.model.functions:
+        skeleton.model = _inlined(skeleton.model)
+        require_wellformed(skeleton.model)
+
+
 def expand_functions(skeleton: Skeleton) -> None:
-    """Replace calls of functions by their bodies, a body's own calls included."""
-    model = skeleton.model
-    while _make_local(model) or model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-        del model.functions[:]  # what nothing calls is left in place
-    skeleton.model = model
+    """Replace standard operators by their definitions, a definition's own operators included."""
+    while _make_local(skeleton.model):
+        skeleton.model = _inlined(skeleton.model)
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    # A function may be written in another operator set than the graph that calls it.
+    model = onnx.inliner.inline_local_functions(model, convert_version=True)
+    del model.functions[:]  # what nothing calls is left in place
+    return model
 
 
 def _make_local(model: onnx.ModelProto) -> bool:

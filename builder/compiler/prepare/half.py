@@ -47,16 +47,16 @@ class _Widening:
         self._nodes: list[onnx.NodeProto] = []
 
     def apply(self) -> None:
+        skeleton = self._graph.skeleton
         for value in self._model.graph.input:
-            if value.name in self._halves and value.name not in self._graph.skeleton.spans:
+            if value.name in self._halves and value.name not in skeleton.spans:
                 self._enter(value.name)
-        for name in [*self._graph.constants, *self._graph.skeleton.spans]:
-            if name in self._halves:
-                self._widen_constant(name)
+        constants = {*self._graph.constants, *skeleton.spans} & self._halves.keys()
+        for name in sorted(constants):
+            self._widen_constant(name)
         for index, node in enumerate(self._model.graph.node):
             self._rewrite(node, node_name(index, node))
-        for value in self._model.graph.output:
-            self._leave_constant(value.name)
+        skeleton.drop(constants - self._outputs)
         del self._model.graph.node[:], self._model.graph.value_info[:]
         self._model.graph.node.extend(self._nodes)
 
@@ -68,17 +68,7 @@ class _Widening:
     def _widen_constant(self, name: str) -> None:
         value = self._graph.value(name)
         assert value is not None
-        wide = name if name not in self._outputs else self._graph.fresh(f"{name}.float32")
-        self._wide[name] = wide
-        self._graph.skeleton.set_value(wide, np.asarray(value, np.float32))
-
-    def _leave_constant(self, name: str) -> None:
-        """Give back an output that is an input or a constant as it was."""
-        produced = {output for node in self._nodes for output in node.output}
-        known = self._graph.skeleton.value(name) is not None
-        if name in self._halves and name not in produced and not known:
-            source = self._wide[name]
-            self._cast(source, name, self._halves[name], f"{name}.narrow")
+        self._wide[name] = self._graph.add(f"{name}.float32", np.asarray(value, np.float32))
 
     def _rewrite(self, node: onnx.NodeProto, name: str) -> None:
         if node.op_type in _BY_BITS:

@@ -58,7 +58,7 @@ def _fold_once(skeleton: Skeleton) -> bool:
         del skeleton.model.graph.node[:]
         skeleton.model.graph.node.extend(kept)
         for name, value in found.items():
-            skeleton.set_value(name, value)
+            skeleton.add(name, value)
     return bool(found)
 
 

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -23,12 +22,12 @@ from builder.compiler.prepare.contributed import admit_contributed, rewrite_cont
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
-from builder.compiler.prepare.functions import expand_functions
+from builder.compiler.prepare.functions import expand_functions, inline_functions
 from builder.compiler.prepare.half import widen_halves
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
-from builder.compiler.prepare.rewriting import Graph
+from builder.compiler.prepare.rewriting import Graph, Tripped
 from builder.compiler.prepare.seeding import integer_limits, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
@@ -86,12 +85,12 @@ def prepare(
     with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
         graph = skeleton.read(model, writer)
         as_given = skeleton.serialized(graph)
+        _apply(inline_functions, graph, log)
         in_steps = is_quantised(graph.model)
         constants = bind(graph, binding, read_frozen(binding, frozen))
         allow_memory(folding_bytes(graph))
         for step in SKELETON_PASSES:
-            _apply(step, graph)
-            log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
+            _apply(step, graph, log)
         signature = _signature(graph)
         limits = integer_limits(Graph.of(graph))
         skeleton.write(graph, output / "model.onnx")
@@ -133,20 +132,31 @@ def _again(
     )
 
 
-def _apply(step: SkeletonPass, graph: Skeleton) -> None:
-    """Rewrite the model by one pass; what the pass did not foresee is a refusal that names it."""
+def _apply(step: SkeletonPass, graph: Skeleton, log: Log) -> None:
+    """Rewrite the model by one pass; what it did not foresee is a refusal that names the node."""
     try:
         step(graph)
     except (BoardwrightError, OSError, MemoryError):
         raise
     except Exception as error:
         traceback.print_exc()
-        raise ModelRefused(
-            f"the model cannot be prepared: {step.__name__} does not know what to do with it",
-            reason="unpreparable",
-            why=" ".join(f"{type(error).__name__}: {error}".split())[:300],
-            remedy="see whether it is a valid model: onnx.checker.check_model; please report it",
-        ) from None
+        raise _unpreparable(step, error) from None
+    log(f"{step.__name__}: {len(graph.model.graph.node)} nodes")
+
+
+def _unpreparable(step: SkeletonPass, error: Exception) -> ModelRefused:
+    what, cause, details = "it", error, {}
+    if isinstance(error, Tripped):
+        what = f"node {error.node!r} ({error.operator})"
+        details = {"node": error.node, "operator": error.operator}
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return ModelRefused(
+        f"the model cannot be prepared: {step.__name__} does not know what to do with {what}",
+        reason="unpreparable",
+        why=" ".join(f"{type(cause).__name__}: {cause}".split())[:300],
+        remedy="see whether it is a valid model: onnx.checker.check_model; please report it",
+        details=details,
+    )
 
 
 def _signature(graph: Skeleton) -> Signature:
@@ -189,7 +199,7 @@ def _write_check(
     ):
         (folder / kind).mkdir(parents=True)
         for spec in specs:
-            np.save(folder / kind / f"{spec.file}.npy", _storable(arrays[spec.name]))
+            np.save(folder / kind / f"{spec.file}.npy", check_data.storable(arrays[spec.name]))
     lines = []
     for spec in signature.outputs:
         limit = tolerance(expected[spec.name], [other[spec.name] for other in again])
@@ -206,8 +216,3 @@ def _write_cautions(
         for caution in cautions(name, array, [other[name] for other in again])
     ]
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def _storable(array: Any) -> Any:
-    """Return what .npy can hold: the format has no bfloat16, so its bits stand as uint16."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else np.asarray(array, order="C")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from builder.compiler.node_names import nodes
-from builder.compiler.prepare.skeleton import Skeleton
+import onnx
+
+from builder.compiler.prepare.skeleton import Skeleton, serialized
 from builder.compiler.refusals import Refusal, is_static, refused, survey
 from builder.errors import ModelRefused
 
@@ -12,7 +13,7 @@ def refuse_unsupported(skeleton: Skeleton) -> None:
     """Raise ``ModelRefused`` naming every node that cannot be built, for whatever reason."""
     found = survey(skeleton.model)
     if found:
-        raise refused(_with_unsupported_operators(skeleton, found))
+        raise refused(_with_unconvertible(skeleton, found))
     for output in skeleton.model.graph.output:
         if not is_static(output.type):
             raise ModelRefused(
@@ -22,13 +23,10 @@ def refuse_unsupported(skeleton: Skeleton) -> None:
             )
 
 
-def _with_unsupported_operators(
-    skeleton: Skeleton, found: tuple[Refusal, ...]
-) -> tuple[Refusal, ...]:
+def _with_unconvertible(skeleton: Skeleton, found: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
     # TVM takes a second: only a model that is refused anyway waits for the rest of its report.
-    from builder.compiler.importing import unsupported_operators
+    from builder.compiler.importing import all_refusals
 
-    by_place = {(entry.path, entry.node): entry for entry in unsupported_operators(skeleton.model)}
-    by_place |= {(entry.path, entry.node): entry for entry in found}
-    order = [(placed.path, placed.name) for placed in nodes(skeleton.model.graph)]
-    return tuple(by_place.pop(place) for place in order if place in by_place)
+    skeleton.writer.flush()
+    model = onnx.ModelProto.FromString(serialized(skeleton))
+    return all_refusals(model, skeleton.writer.path.parent, found)

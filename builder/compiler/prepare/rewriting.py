@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from builder.compiler.node_names import node_name
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.compiler.refusals import is_static, value_types
+from builder.errors import BoardwrightError
 
 Array = npt.NDArray[Any]
 Operand = str | Array | np.generic
@@ -54,7 +55,7 @@ class Graph:
         """Return a constant's value, None for anything else."""
         if name in self.constants:
             return np.asarray(numpy_helper.to_array(self.constants[name]))
-        return self.skeleton.value(name) if name in self.skeleton.spans else None
+        return self.skeleton.mapped(name) if name in self.skeleton.spans else None
 
     def fresh(self, stem: str) -> str:
         """Return a name that nothing has, which starts with ``stem``."""
@@ -63,6 +64,12 @@ class Graph:
             number += 1
             name = f"{stem}.{number}"
         self.taken.add(name)
+        return name
+
+    def add(self, stem: str, value: Array) -> str:
+        """Give the model an initialiser whose name starts with ``stem``; return the name."""
+        name = self.fresh(stem)
+        self.skeleton.add(name, value)
         return name
 
 
@@ -178,6 +185,15 @@ class Site:
         return output
 
 
+class Tripped(Exception):
+    """A rewrite raised what it did not foresee (the cause) at the node called ``node``."""
+
+    def __init__(self, node: str, operator: str) -> None:
+        super().__init__(node)
+        self.node = node
+        self.operator = operator
+
+
 Rewrite = Callable[[Site], bool]
 """Replaces a site's node and returns True, or returns False and has done nothing."""
 
@@ -187,7 +203,8 @@ def rewrite(
 ) -> int:
     """Apply ``table`` (by operator) to every node of the outermost graph; return how many it took.
 
-    Nodes of other domains are left as they are, and those whose rewrite returns False.
+    Nodes of other domains are left as they are, and those whose rewrite returns False. Raises
+    ``Tripped`` for a rewrite that raises.
     """
     graph = Graph.of(skeleton)
     nodes: list[onnx.NodeProto] = []
@@ -196,7 +213,7 @@ def rewrite(
     for index, node in enumerate(skeleton.model.graph.node):
         site = Site(graph=graph, node=node, name=node_name(index, node))
         take = table.get(node.op_type) if node.domain in domains else None
-        if take is None or not take(site):
+        if take is None or not _taken(take, site):
             nodes.append(node)
             continue
         count += 1
@@ -206,8 +223,17 @@ def rewrite(
         del skeleton.model.graph.node[:]
         skeleton.model.graph.node.extend(nodes)
         for name, value in constants.items():
-            skeleton.set_value(name, value)
+            skeleton.add(name, value)
     return count
+
+
+def _taken(take: Rewrite, site: Site) -> bool:
+    try:
+        return take(site)
+    except (BoardwrightError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise Tripped(site.name, site.node.op_type) from error
 
 
 def _shape(kind: onnx.TypeProto | None) -> tuple[int, ...] | None:

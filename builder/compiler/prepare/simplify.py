@@ -67,17 +67,17 @@ def constants_to_initialisers(skeleton: Skeleton) -> None:
     graph = skeleton.model.graph
     kept = []
     for node in graph.node:
-        value = _constant(node) if node.op_type == "Constant" else None
+        value = constant_value(node) if node.op_type == "Constant" else None
         if value is None:
             kept.append(node)
         else:
-            skeleton.set_value(node.output[0], value)
+            skeleton.add(node.output[0], value)
     if len(kept) != len(graph.node):
         del graph.node[:]
         graph.node.extend(kept)
 
 
-def _constant(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
+def constant_value(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
     """Return the value of a Constant node; None for strings and sparse tensors."""
     attribute = node.attribute[0]
     match attribute.name:

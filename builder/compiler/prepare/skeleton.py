@@ -7,19 +7,24 @@ rewritten; afterwards they return as initialisers with external data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from builder.compiler.node_names import subgraphs
+from builder.compiler.node_names import nodes, subgraphs
+from builder.compiler.prepare.plain_tensors import (
+    bring_in,
+    dense_value,
+    make_plain,
+    tensor_value,
+)
 from builder.compiler.prepare.wellformed import require_wellformed
-from builder.compiler.weights import Span, WeightsWriter, read_span, stored_bytes
+from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
 
 LARGE_BYTES = 16 * 1024
@@ -39,19 +44,13 @@ class Skeleton:
     writer: WeightsWriter
     spans: dict[str, Span] = field(default_factory=dict)
 
-    def value(self, name: str) -> npt.NDArray[Any] | None:
-        """Return an initialiser's value (large ones mapped, not read), or None for other names."""
-        if name in self.spans:
-            self.writer.flush()
-            return read_span(self.writer.path, self.spans[name])
-        for tensor in self.model.graph.initializer:
-            if tensor.name == name:
-                return np.asarray(numpy_helper.to_array(tensor))
-        return None
+    def mapped(self, name: str) -> npt.NDArray[Any]:
+        """Return the value of a large initialiser: mapped, not read."""
+        self.writer.flush()
+        return read_span(self.writer.path, self.spans[name])
 
-    def set_value(self, name: str, value: npt.NDArray[Any]) -> None:
-        """Give initialiser ``name`` a new value of any size and type."""
-        self.drop(name)
+    def add(self, name: str, value: npt.NDArray[Any]) -> None:
+        """Add an initialiser of any size and type, called as nothing in the model is."""
         if value.nbytes >= LARGE_BYTES:
             self.spans[name] = self.writer.add(value)
             self.model.graph.input.append(
@@ -62,11 +61,12 @@ class Skeleton:
         else:
             self.model.graph.initializer.append(numpy_helper.from_array(value, name))
 
-    def drop(self, name: str) -> None:
-        """Forget initialiser ``name``, where there is one."""
-        self.spans.pop(name, None)
-        _remove(self.model.graph.initializer, {name})
-        _remove(self.model.graph.input, {name})
+    def drop(self, names: Collection[str]) -> None:
+        """Forget initialisers and inputs; all at once, for each time looks through the model."""
+        for name in names:
+            self.spans.pop(name, None)
+        _remove(self.model.graph.initializer, names)
+        _remove(self.model.graph.input, names)
 
 
 SkeletonPass = Callable[[Skeleton], None]
@@ -84,18 +84,30 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
             "not an ONNX model", reason="not-onnx", where=path.name, why=str(error)[:200]
         ) from None
     _complete_opsets(model)
-    require_wellformed(model)
     _shorten_domains(model)
+    require_wellformed(model)
     skeleton = Skeleton(model=model, writer=writer)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
     model.ir_version = max(model.ir_version, 8)
-    weights_names = {tensor.name for tensor in model.graph.initializer}
-    _remove(model.graph.input, weights_names)
-    for tensor in list(model.graph.initializer):
-        value = tensor_value(tensor, path.parent)
-        if value.nbytes >= LARGE_BYTES or tensor.data_location == TensorProto.EXTERNAL:
-            skeleton.set_value(tensor.name, value)
+    _read_initialisers(skeleton, path.parent)
+    make_plain(model, path.parent)
     return skeleton
+
+
+def _read_initialisers(skeleton: Skeleton, folder: Path) -> None:
+    graph = skeleton.model.graph
+    sparse = {one.values.name: one for one in graph.sparse_initializer}
+    _remove(graph.input, {*sparse, *(tensor.name for tensor in graph.initializer)})
+    for tensor in graph.initializer:
+        value = tensor_value(tensor, folder)
+        if value.nbytes >= LARGE_BYTES:
+            skeleton.add(tensor.name, value)
+        else:
+            bring_in(tensor, folder)
+    _remove(graph.initializer, skeleton.spans)
+    for name, tensor in sparse.items():
+        skeleton.add(name, dense_value(tensor, folder))
+    del graph.sparse_initializer[:]
 
 
 def _complete_opsets(model: onnx.ModelProto) -> None:
@@ -106,36 +118,11 @@ def _complete_opsets(model: onnx.ModelProto) -> None:
 
 def _shorten_domains(model: onnx.ModelProto) -> None:
     """Let ONNX's own domain have one spelling: none."""
-    for entry in (*model.opset_import, *model.graph.node):
+    called = [one.node for body in (model.graph, *model.functions) for one in nodes(body)]
+    opsets = [entry for owner in (model, *model.functions) for entry in owner.opset_import]
+    for entry in (*opsets, *model.functions, *called):
         if entry.domain == "ai.onnx":
             entry.domain = ""
-
-
-def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
-    """Return a tensor's value; external data are mapped, never read as a whole.
-
-    Raises ``ModelRefused`` where bytes and shape do not agree.
-    """
-    try:
-        if tensor.data_location != TensorProto.EXTERNAL:
-            return np.asarray(numpy_helper.to_array(tensor))
-        info = onnx.external_data_helper.ExternalDataInfo(tensor)
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        span = Span(
-            offset=info.offset or 0,
-            size_bytes=stored_bytes(tensor.dims, dtype),
-            shape=tuple(tensor.dims),
-            dtype=dtype.name,
-        )
-        if info.length not in (None, 0, span.size_bytes):
-            raise ValueError(f"{info.length} bytes are not {list(tensor.dims)} of {dtype.name}")
-        return read_span(folder / info.location, span)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ModelRefused(
-            f"initialiser {tensor.name!r} is malformed",
-            reason="malformed-tensor",
-            why=str(error)[:200],
-        ) from None
 
 
 def write(skeleton: Skeleton, path: Path) -> None:
@@ -177,7 +164,7 @@ def used_names(graph: onnx.GraphProto) -> set[str]:
     return used
 
 
-def _remove(named: Any, doomed: set[str]) -> None:
+def _remove(named: Any, doomed: Collection[str]) -> None:
     """Delete the items with these names from a repeated protobuf field."""
     for index in reversed([i for i, item in enumerate(named) if item.name in doomed]):
         del named[index]

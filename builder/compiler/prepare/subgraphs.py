@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import onnx
-from onnx import numpy_helper
 
 from builder.compiler.node_names import node_name, subgraphs
-from builder.compiler.prepare.skeleton import Skeleton
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,20 +20,16 @@ class Copy:
 
 def copied(
     graph: onnx.GraphProto,
-    inputs: Mapping[str, str],
+    given: Mapping[str, str],
     *,
     name: str,
     fresh: Callable[[str], str],
-    skeleton: Skeleton,
 ) -> Copy:
-    """Return ``graph`` with its inputs called ``inputs``, its own values fresh, nodes after it.
+    """Return the nodes of ``graph``, called after it, with fresh names for what they make.
 
-    Its initialisers become the skeleton's.
+    ``given`` says what its inputs and its initialisers are called outside.
     """
-    names = dict(inputs)
-    for tensor in graph.initializer:
-        names[tensor.name] = fresh(f"{name}.{tensor.name}")
-        skeleton.set_value(names[tensor.name], numpy_helper.to_array(tensor))
+    names = dict(given)
     nodes = []
     for index, node in enumerate(graph.node):
         for output in node.output:

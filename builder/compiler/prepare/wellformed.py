@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import onnx
 
-from builder.compiler.node_names import node_name, subgraphs
+from builder.compiler.node_names import node_name, nodes, subgraphs
 from builder.errors import ModelRefused
 
 MOST_NODES = 200_000
 """Nodes of one model once its functions are written out."""
+
+_Name = tuple[str, str, str]
+"""What calls a function: domain, name, overload."""
+
+_DEEPEST_CALL = 100
+"""Of functions in functions: what ONNX's own inliner takes."""
 
 _EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
 
@@ -24,6 +31,9 @@ _EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
 def require_wellformed(model: onnx.ModelProto) -> None:
     """Raise ``ModelRefused`` ``invalid-graph`` or ``too-many-nodes`` naming the first fault."""
     _require_opset(model)
+    for function in model.functions:
+        where = f"function {_text(function.name, 'the functions')!r}"
+        _Scope(outer=None, where=where).read_function(function)
     _require_functions_end(model)
     _Scope(outer=None, where="the model").read(model.graph)
 
@@ -53,19 +63,34 @@ class _Scope:
             self._own.update(names)
         for tensor in graph.initializer:
             _require_extents(tensor)
-        for index, node in enumerate(graph.node):
+        self._body(graph.node, [output.name for output in graph.output])
+
+    def read_function(self, function: onnx.FunctionProto) -> None:
+        for text in (function.domain, function.overload, *function.attribute):
+            _text(text, self._where)
+        for default in function.attribute_proto:
+            _text(default.name, self._where)
+        inputs = [_text(name, self._where) for name in function.input]
+        _require_unique(inputs, self._where)
+        self._own.update(inputs)
+        self._body(function.node, function.output)
+
+    def _body(self, body: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> None:
+        for index, node in enumerate(body):
             self._node(index, node)
-        for output in graph.output:
-            self._require_known(_text(output.name, self._where), f"an output of {self._where}")
+        for output in outputs:
+            self._require_known(_text(output, self._where), f"an output of {self._where}")
 
     def _node(self, index: int, node: onnx.NodeProto) -> None:
-        for text in (node.name, node.op_type, node.domain, *node.input, *node.output):
+        called = (node.op_type, node.domain, node.overload)
+        for text in (node.name, *called, *node.input, *node.output):
             _text(text, f"node {index} of {self._where}")
         name = node_name(index, node)
         for taken in node.input:
             self._require_known(taken, f"an input of node {name!r}")
         for attribute in node.attribute:
             _text(attribute.name, f"node {name!r}")
+            _text(attribute.ref_attr_name, f"node {name!r}")
         if node.op_type == "Einsum":
             _require_equation(node, name)
         for attribute_name, graph in subgraphs(node):
@@ -121,36 +146,55 @@ def _require_extents(tensor: onnx.TensorProto) -> None:
 
 def _require_functions_end(model: onnx.ModelProto) -> None:
     """Count the nodes that ``model`` has once its functions are written out."""
-    functions = {(f.domain, f.name): f for f in model.functions}
-    sizes: dict[tuple[str, str], int] = {}
-    for name in functions:
-        _size(name, functions, sizes, ())
-    total = sum(sizes.get((node.domain, node.op_type), 1) for node in model.graph.node)
-    if total > MOST_NODES:
-        called = {(n.domain, n.op_type): n for n in model.graph.node}
-        largest = max(called, key=lambda name: sizes.get(name, 1))
+    sizes = _sizes(model.functions)
+    called = _calls(model.graph)
+    if sum(sizes.get(name, 1) for name in called) > MOST_NODES:
+        _, largest, _ = max(called, key=lambda name: sizes.get(name, 1))
         raise ModelRefused(
-            f"function {largest[1]!r} stands for more than {MOST_NODES} nodes",
+            f"function {largest!r} stands for more than {MOST_NODES} nodes",
             reason="too-many-nodes",
         )
 
 
-def _size(
-    name: tuple[str, str],
-    functions: Mapping[tuple[str, str], onnx.FunctionProto],
-    sizes: dict[tuple[str, str], int],
-    callers: tuple[tuple[str, str], ...],
-) -> int:
-    """Return the nodes of a function with all that it calls, noting them in ``sizes``."""
-    if name in callers or len(callers) > len(functions):
-        raise _invalid(f"function {name[1]!r} calls itself")
-    if name not in sizes:
-        body = [(node.domain, node.op_type) for node in functions[name].node]
-        inner = (
-            _size(n, functions, sizes, (*callers, name)) if n in functions else 1 for n in body
+def _sizes(functions: Iterable[onnx.FunctionProto]) -> dict[_Name, int]:
+    """Return the nodes of each function with all that it calls, counted up to the most."""
+    bodies: dict[_Name, list[_Name]] = {}
+    for function in functions:
+        name = (function.domain, function.name, function.overload)
+        if name in bodies:
+            raise _invalid(f"two functions are called {function.name!r}")
+        bodies[name] = _calls(function)
+    sizes: dict[_Name, int] = {}
+    depths: dict[_Name, int] = {}
+    for name in _callees_first(bodies):
+        total = sum(sizes.get(called, 1) for called in bodies[name])
+        sizes[name] = min(total, MOST_NODES + 1)
+        depths[name] = 1 + max((depths.get(called, 0) for called in bodies[name]), default=0)
+        _require_shallow(name, depths[name])
+    return sizes
+
+
+def _callees_first(bodies: Mapping[_Name, Iterable[_Name]]) -> list[_Name]:
+    calls = {name: bodies.keys() & set(body) for name, body in bodies.items()}
+    try:
+        return list(TopologicalSorter(calls).static_order())
+    except CycleError as error:
+        _, name, _ = error.args[1][0]
+        raise _invalid(f"function {name!r} calls itself") from None
+
+
+def _require_shallow(name: _Name, depth: int) -> None:
+    if depth > _DEEPEST_CALL:
+        raise ModelRefused(
+            f"function {name[1]!r} leads through more than {_DEEPEST_CALL} functions",
+            reason="too-deep",
         )
-        sizes[name] = sum(inner)
-    return sizes[name]
+
+
+def _calls(graph: onnx.GraphProto | onnx.FunctionProto) -> list[_Name]:
+    """Return what every node of ``graph``, however deep, calls: an operator or a function."""
+    called = (placed.node for placed in nodes(graph))
+    return [(node.domain, node.op_type, node.overload) for node in called]
 
 
 def _invalid(why: str) -> ModelRefused:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import queue
 import socket
+import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from builder.effects.ssh.settings import Hop
 from builder.errors import DeviceLost
@@ -23,7 +27,10 @@ _NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETD
 
 
 def connect(hop: Hop) -> socket.socket:
-    """Connect to ``hop``. Raises ``DeviceLost``: ``no-route`` or ``connection-refused``."""
+    """Connect to ``hop`` within its time, its name looked up in it.
+
+    Raises ``DeviceLost``: ``no-route`` or ``connection-refused``.
+    """
     try:
         return _dial(hop)
     except socket.gaierror as error:
@@ -39,7 +46,7 @@ def connect(hop: Hop) -> socket.socket:
 def _dial(hop: Hop) -> socket.socket:
     """Try the host's addresses, which share the time that there is."""
     deadline_s = time.monotonic() + hop.connect_timeout_s
-    found = socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    found = _addresses(hop)
     failure: OSError = OSError(errno.EHOSTUNREACH, "no address")
     for place, (family, kind, protocol, _, address) in enumerate(found):
         left_s = max(deadline_s - time.monotonic(), 0.1) / (len(found) - place)
@@ -53,6 +60,30 @@ def _dial(hop: Hop) -> socket.socket:
             made.close()
             failure = error
     raise failure
+
+
+_Address = tuple[int, int, int, str, Any]
+"""Family, kind, protocol, canonical name and address, as ``getaddrinfo`` gives them."""
+
+
+def _addresses(hop: Hop) -> Sequence[_Address]:
+    """Look the host up in a thread: a resolver waits for its servers for as long as it likes."""
+    answers: queue.SimpleQueue[Sequence[_Address] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=hop.connect_timeout_s)
+    except queue.Empty:
+        raise _unresolved(hop) from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
 
 
 def _set_options(made: socket.socket) -> None:
@@ -77,6 +108,15 @@ def _unknown_name(hop: Hop, error: socket.gaierror) -> DeviceLost:
         where=hop.alias,
         why=error.strerror,
         remedy="set HostName in ~/.ssh/config, or use the board's address",
+    )
+
+
+def _unresolved(hop: Hop) -> DeviceLost:
+    return DeviceLost(
+        f"the name {hop.host!r} could not be looked up within {hop.connect_timeout_s:g} s",
+        reason="no-route",
+        where=hop.alias,
+        remedy="see whether this machine's name server answers, or use the board's address",
     )
 
 

@@ -41,6 +41,17 @@ def test_each_board_is_what_it_stands_for(boards: BoardSet, name: str) -> None:
     assert facts.boot == boards[name].path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def test_boards_tell_of_throttling_and_of_other_clocks(boards: BoardSet) -> None:
+    facts = {}
+    for name in ("pi", "nano"):
+        with Bench.on(boards, name, "probed") as bench:
+            facts[name] = probe(bench.board)
+    assert facts["pi"].throttled == "0x0"
+    assert [(clock.name, clock.khz) for clock in facts["nano"].clocks] == [
+        ("57000000.gpu", 921_600)
+    ]
+
+
 def test_the_busybox_board_has_little(boards: BoardSet) -> None:
     with Bench.on(boards, "tiny", "probed") as bench:
         have = ("sh", "-c", "for tool; do command -v $tool; done", "sh")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builder.bench.conditions import (
+    Clock,
     Conditions,
     Core,
     Temperature,
@@ -22,6 +23,8 @@ on-battery 0
 firmware 0x50000 get_throttled
 level 0 cpufreq-cpu0
 counter 7 cpu0 core throttle count
+clock 1600000000 57000000.gpu
+clock fast emc
 zone 48686 cpu-thermal
 core 0 governor ondemand
 core 0 current 1500000
@@ -53,6 +56,7 @@ def test_a_snapshot_is_read_fact_by_fact() -> None:
             ),
             Core(number=1, busy_ticks=606545),
         ),
+        clocks=(Clock(name="57000000.gpu", khz=1_600_000),),
         temperatures=(Temperature(zone="cpu-thermal", celsius=48.686),),
         throttles=(
             Throttle(name="get_throttled", kind="firmware", value=0x50000),

@@ -91,8 +91,14 @@ def test_a_library_for_each_kind_of_abi_passes() -> None:
         (("gnu-hash", None), replace(LIBRARY, gnu_hash=False)),
         (("packed-relocations", None), replace(LIBRARY, packed_relocations=True)),
         (
-            ("symbol-version", None),
+            ("api-level", None),
             replace(LIBRARY, version_needs=(VersionNeed(version="LIBC_O", library="libc.so"),)),
+        ),
+        (
+            ("symbol-version", None),
+            replace(
+                LIBRARY, version_needs=(VersionNeed(version="LIBC_PRIVATE", library="libc.so"),)
+            ),
         ),
         (
             ("api-level", "getrandom"),
@@ -118,6 +124,15 @@ def test_one_fault_is_one_violation(rule: tuple[str, str | None], elf: Elf) -> N
 )
 def test_floats_in_registers_of_their_own_are_refused(elf: Elf) -> None:
     assert rules(elf, ARMV7) == [("float-abi", None)]
+
+
+def test_versions_that_the_libraries_of_an_ndk_have_are_those_of_their_level() -> None:
+    needs = (
+        VersionNeed(version="LIBC", library="libc.so"),
+        VersionNeed(version="LIBC_N", library="libc.so"),
+        VersionNeed(version="LIBLOG", library="liblog.so"),
+    )
+    assert rules(replace(LIBRARY, version_needs=needs)) == []
 
 
 @pytest.mark.parametrize("level", [28, 29])

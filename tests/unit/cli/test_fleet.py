@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import getpass
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from builder.cli.fleet import (
     own_name,
     targets_of,
 )
+from builder.cli.ssh_settings import read_ssh_settings
 from builder.errors import UsageError
 from builder.model.device import DEFAULT_KEEP, AdbLink, Device, LocalLink, SshLink, link_of
 
@@ -99,6 +102,15 @@ def test_targets_of_devices(environment: Environment) -> None:
 
 def test_a_name_for_others_has_no_commas_and_no_spaces() -> None:
     assert not set(own_name()) & set(" ,/\n")
+
+
+def test_a_user_without_a_name_goes_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert own_name().startswith(f"{os.getuid()}@")
+    assert read_ssh_settings({}).user == str(os.getuid())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from builder.compiler.blame import blamed
+from builder.compiler.blame import blamed, kernel_blamed
+from builder.compiler.plan import KernelCall
 from builder.errors import BoardwrightError, ModelRefused
 from tests.unit.compiler.models import model
 
@@ -53,3 +54,17 @@ def test_a_refusal_of_one_node_is_the_answer() -> None:
 def test_where_every_node_compiles_alone_none_is_named(operator: str) -> None:
     failure = fails_on(operator, ValueError("unused"), [])
     assert (failure.reason, failure.where, failure.why) == ("compiler-failed", None, "whole")
+
+
+@pytest.mark.parametrize(("kernel", "where"), [("k1", "conv, relu"), (None, None)])
+def test_a_kernel_that_fails_is_told_by_its_nodes(kernel: str | None, where: str | None) -> None:
+    calls = [
+        KernelCall(kernel="k0", nodes=("pad",), views=(), results=1),
+        KernelCall(kernel="k1", nodes=("conv", "relu"), views=(), results=1),
+    ]
+    failure = kernel_blamed(kernel, "no registers", calls)
+    assert (failure.reason, failure.where, failure.why) == (
+        "compiler-failed",
+        where,
+        "no registers",
+    )

@@ -14,7 +14,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, parser
 
+from builder.compiler.prepare import control_flow, skeleton
+from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.pipeline import prepare
+from builder.compiler.weights import WeightsWriter
 from builder.errors import ModelRefused
 
 HEADER = '<ir_version: 8, opset_import: ["" : 17, "local" : 1]>\n'
@@ -22,8 +25,21 @@ HEADER = '<ir_version: 8, opset_import: ["" : 17, "local" : 1]>\n'
 
 def prepared(folder: Path, text: str) -> onnx.ModelProto:
     """Prepare a model given in ONNX's own text; its results must be those of ONNX Runtime."""
+    return prepared_model(folder, parser.parse_model(HEADER + text))
+
+
+def resolved(folder: Path, text: str) -> onnx.GraphProto:
+    """Return the graph of a model given in ONNX's own text, its control flow resolved."""
+    onnx.save(parser.parse_model(HEADER + text), folder / "m.onnx")
+    with WeightsWriter(folder / "weights.data") as writer:
+        made = skeleton.read(folder / "m.onnx", writer)
+        resolve_control_flow(made)
+    return made.model.graph
+
+
+def prepared_model(folder: Path, given: onnx.ModelProto) -> onnx.ModelProto:
     source, output = folder / "m.onnx", folder / "out"
-    onnx.save(parser.parse_model(HEADER + text), source)
+    onnx.save(given, source)
     output.mkdir()
     prepare(source, seed=1, output=output, log=lambda _: None)
     model = onnx.load(output / "model.onnx")
@@ -119,6 +135,12 @@ CASES: Mapping[str, tuple[str, Sequence[str]]] = {
         twice (a) => (b) { c = Sin (a)  b = Add (c, c) }""",
         ["Sin", "Add"],
     ),
+    "a function written in another operator set": (
+        """g (float[2] x) => (float[2] y) { y = local.twice (x) }
+        <domain: "local", opset_import: ["" : 15]>
+        twice (a) => (b) { c = Sin (a)  b = Add (c, c) }""",
+        ["Sin", "Add"],
+    ),
 }
 
 
@@ -129,6 +151,76 @@ def test_what_constants_decide_is_written_out(
     found = operators(prepared(tmp_path, text))
     assert not {"If", "Loop", "Scan", "twice"} & set(found)
     assert not left or found == list(left)
+
+
+NESTED = """g (float[2] x) => (float[2] y) <int64 n = {1000}, bool yes = {1}> {
+    [outer] y = Loop (n, yes, x) <body =
+        b (int64 i, bool c, float[2] v) => (bool d, float[2] w)
+        <int64 m = {1000}> {
+            d = Identity (c)
+            [inner] w = Loop (m, c, v) <body =
+                bb (int64 j, bool e, float[2] p) => (bool f, float[2] q) {
+                    f = Identity (e)
+                    q = Sin (p)
+                }>
+        }>
+}"""
+
+
+def test_loops_in_loops_count_as_often_as_they_run(tmp_path: Path) -> None:
+    assert [node.name for node in resolved(tmp_path, NESTED).node] == ["outer"]
+
+
+def test_loops_share_the_room_that_a_model_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = """Loop (n, yes, {}) <body =
+        b (int64 i, bool c, float[2] v) => (bool d, float[2] w) {{
+            d = Identity (c)
+            w = Sin (v)
+        }}>"""
+    text = f"""g (float[2] x) => (float[2] y) <int64 n = {{10}}, bool yes = {{1}}> {{
+        [first] a = {loop.format("x")}
+        [second] y = {loop.format("a")}
+    }}"""
+    monkeypatch.setattr(control_flow, "MAX_NODES", 30)
+    nodes = resolved(tmp_path, text).node
+    assert [node.name for node in nodes if node.op_type == "Loop"] == ["second"]
+
+
+def test_rounds_share_the_constants_of_their_body(tmp_path: Path) -> None:
+    text = """g (float[2] x) => (float[2] y) <int64 n = {10}, bool yes = {1}> {
+        y = Loop (n, yes, x) <body =
+            b (int64 i, bool c, float[2] v) => (bool d, float[2] w) <float[2] by = {1.5, 0.5}> {
+                d = Identity (c)
+                w = Mul (v, by)
+            }>
+    }"""
+    graph = resolved(tmp_path, text)
+    assert len(graph.node) > 10
+    assert [tensor.name for tensor in graph.initializer if ".by" in tensor.name] == ["Loop#0:y.by"]
+
+
+def test_a_loop_that_ends_early_collects_pieces_of_a_shape_that_nobody_wrote_down(
+    tmp_path: Path,
+) -> None:
+    text = """g (float[2, 3] x) => (float[n, 2, 3] y) <bool yes = {1}> {
+        last, y = Loop (, yes, x) <body =
+            b (int64 i, bool c, float v) => (bool d, float w, float seen)
+            <int64 one = {1}, int64 two = {2}> {
+                next = Add (i, one)
+                d = Less (next, two)
+                w = Sin (v)
+                seen = Cos (v)
+            }>
+    }"""
+    source = parser.parse_model(HEADER + text)
+    (loop,) = source.graph.node
+    body = loop.attribute[0].g
+    for value in (*body.output[1:], *body.input[2:]):
+        value.type.tensor_type.ClearField("shape")
+    model = prepared_model(tmp_path, source)
+    assert "Loop" not in operators(model)
 
 
 def test_a_branch_on_data_is_refused_by_name(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def conv_chain(
         conv_chain(56, 56, 7, 6, groups=7, strides=(2, 2)),
         conv_chain(72, 48, 6, 5, groups=3),
         conv_chain(9, 27, 6, 5, groups=9),
+        conv_chain(16, 32, 9, 8, groups=16, strides=(2, 2)),
         conv_chain(68, 136, 9, 8, groups=4, kernel=(1, 1), pads=(0, 0, 0, 0)),
         conv_chain(48, 72, 7, 6, groups=2, strides=(2, 1)),
         conv_chain(80, 72, 5, 6, groups=2),
@@ -119,6 +120,7 @@ def conv_chain(
         "groups-beyond-a-block",
         "groups-across-blocks",
         "depth-multiplier",
+        "depth-multiplier-strided",
         "groups-end-in-blocks",
         "groups-end-in-blocks-strided",
         "groups-end-in-blocks-padded",
@@ -506,6 +508,110 @@ def test_a_sum_of_several_stays_in_blocks(lanes: int) -> None:
         weights={"v": values(19, 3, 1, 1), "w": values(19, 3, 1, 1), "c": values(1, 19, 1, 1)},
     )
     assert check(made, lanes) == []
+
+
+def test_a_large_image_by_large_weights(lanes: int = 16 if runs_here(16) else 4) -> None:
+    """Rows come first, though the weights fill more than a cache."""
+    made = conv_chain(288, 256, 40, 40, kernel=(1, 1), pads=(0, 0, 0, 0))
+    assert check(made, lanes) == []
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_many_channels_of_a_plain_image_are_blocked_first(lanes: int) -> None:
+    made = model(
+        [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])],
+        inputs={"x": [1, 20, 8, 8]},
+        outputs={"y": None},
+        weights={"w": values(24, 20, 3, 3)},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=lanes)
+    assert max(result["outputs"]) < CLOSE
+    assert "block" in result["kernels"]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_of_what_is_known_is_known(groups: int) -> None:
+    """As of embeddings of positions, which weights in a file keep from being folded."""
+    made = model(
+        [
+            helper.make_node(
+                "Conv",
+                ["image", "w"],
+                ["c"],
+                group=groups,
+                strides=[2, 1],
+                dilations=[1, 2],
+                pads=[1, 2, 0, 1],
+            ),
+            helper.make_node("Add", ["x", "c"], ["y"]),
+        ],
+        inputs={"x": [1, 6, 4, 8]},
+        outputs={"y": None},
+        weights={"image": values(1, 4, 8, 9), "w": values(6, 4 // groups, 2, 3, seed=1)},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=4)
+    assert max(result["outputs"]) < CLOSE
+    assert not any("conv" in kernel for kernel in result["kernels"])
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("channels", [32, 20])
+def test_rows_become_images_and_rows_again(channels: int, lanes: int) -> None:
+    """A token for each pixel, as between attention and convolutions."""
+    shapes = {"image": np.array([1, channels, 6, 8]), "flat": np.array([1, channels, 48])}
+    made = model(
+        [
+            helper.make_node("MatMul", ["x", "m"], ["rows"]),
+            helper.make_node("Transpose", ["rows"], ["t"], perm=[0, 2, 1]),
+            helper.make_node("Reshape", ["t", "image"], ["i"]),
+            helper.make_node("Conv", ["i", "w"], ["d"], pads=[1, 1, 1, 1], group=channels),
+            helper.make_node("Reshape", ["d", "flat"], ["f"]),
+            helper.make_node("Transpose", ["f"], ["y"], perm=[0, 2, 1]),
+        ],
+        inputs={"x": [1, 48, 16]},
+        outputs={"y": None},
+        weights={"m": values(16, channels), "w": values(channels, 1, 3, 3, seed=1), **shapes},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=lanes, cores=4)
+    assert max(result["outputs"]) < CLOSE
+    assert any("rows_to_blocks" in kernel for kernel in result["kernels"]) == (
+        channels % lanes == 0
+    )
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_rows_are_resized_and_joined_in_blocks(lanes: int) -> None:
+    """The head of a segmenting transformer: rows of several sizes become one image."""
+    sizes = {"a": 4, "b": 2}
+    nodes = []
+    for name in sizes:
+        nodes += [
+            helper.make_node("Transpose", [name], [f"{name}t"], perm=[0, 2, 1]),
+            helper.make_node("Reshape", [f"{name}t", f"{name}s"], [f"{name}i"]),
+            helper.make_node("Resize", [f"{name}i", "", "", "eight"], [f"{name}r"], mode="linear"),
+        ]
+    made = model(
+        [
+            *nodes,
+            helper.make_node("Concat", ["ar", "br"], ["c"], axis=1),
+            helper.make_node("Conv", ["c", "w"], ["y"]),
+        ],
+        inputs={name: [1, size * size, 32] for name, size in sizes.items()},
+        outputs={"y": None},
+        weights={
+            "w": values(24, 64, 1, 1),
+            "eight": np.array([1, 32, 8, 8]),
+            **{f"{name}s": np.array([1, 32, size, size]) for name, size in sizes.items()},
+        },
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = errors(made, Path(folder), lanes=lanes)
+    assert max(result["outputs"]) < CLOSE
+    assert not any("does not fit" in line for line in result["log"])
+    assert "block" not in result["kernels"]
 
 
 @pytest.mark.parametrize("lanes", LANES)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from builder.compiler.prepare.pipeline import prepare
 from builder.errors import BoardwrightError, ModelRefused, UsageError
@@ -51,6 +51,23 @@ def test_batchnorm_vanishes_into_the_convolution_and_nothing_changes(tmp_path: P
     np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["y.weight", "y.bias", "b.scale", "b.shift", "b.scaled"])
+def test_batchnorm_overwrites_nothing_that_has_a_name_like_its_own(
+    tmp_path: Path, name: str
+) -> None:
+    made = conv_bn_relu()
+    made.graph.node[-1].CopyFrom(helper.make_node("Add", ["b", name], ["y"]))
+    made.graph.node[-2].output[0] = "b"
+    made.graph.initializer.append(numpy_helper.from_array(np.float32(7), name))
+    if name.startswith("b."):
+        made.graph.node[0].output[0] = "conv"
+        made.graph.node.insert(1, helper.make_node("Sin", ["conv"], ["c"]))
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_batchnorm_without_a_convolution_becomes_scale_and_shift(tmp_path: Path) -> None:
     vectors = {name: np.linspace(0.5, 1.5, 4).astype(np.float32) for name in "abcd"}
     made = model(
@@ -64,6 +81,74 @@ def test_batchnorm_without_a_convolution_becomes_scale_and_shift(tmp_path: Path)
     x = np.load(folder / "check/inputs/x.npy")
     expected = np.load(folder / "check/expected/y.npy")
     np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def outside(value: npt.NDArray[Any], folder: Path, name: str) -> onnx.TensorProto:
+    """Return a tensor whose bytes lie in a file of their own."""
+    (folder / f"{name}.bin").write_bytes(value.tobytes())
+    tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=value.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=f"{name}.bin")
+    return tensor
+
+
+def test_tensors_outside_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    weight = np.arange(4, dtype=np.float32)
+    info = helper.make_tensor_value_info
+    branches = [
+        helper.make_graph(
+            [helper.make_node(operator, ["x", "in"], ["o"])],
+            "b",
+            [],
+            [info("o", TensorProto.FLOAT, [4])],
+            [outside(weight, tmp_path, "in")],
+        )
+        for operator in ("Mul", "Add")
+    ]
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=outside(weight + 1, tmp_path, "constant")),
+        helper.make_node("If", ["yes"], ["h"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Add", ["h", "c"], ["y"]),
+    ]
+    made = model(nodes, inputs={"x": [4]}, outputs={"y": None}, weights={"yes": np.array(True)})
+    folder = prepared(tmp_path, made)
+    x, expected = (np.load(folder / f"check/{name}.npy") for name in ("inputs/x", "expected/y"))
+    np.testing.assert_allclose(expected, x * weight + weight + 1)
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected)
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_sparse_tensors_become_dense(tmp_path: Path, linear: bool) -> None:
+    places = [1, 5] if linear else [[0, 1], [1, 2]]
+    values = helper.make_tensor("s", TensorProto.FLOAT, [2], [3.0, 4.0])
+    shape = np.asarray(places).shape
+    indices = helper.make_tensor("i", TensorProto.INT64, shape, np.ravel(places))
+    sparse = helper.make_sparse_tensor(values, indices, [2, 3])
+    nodes = [
+        helper.make_node("Constant", [], ["c"], sparse_value=sparse),
+        helper.make_node("Mul", ["c", "x"], ["m"]),
+        helper.make_node("Add", ["m", "s"], ["y"]),
+    ]
+    made = model(nodes, inputs={"x": [2, 3]}, outputs={"y": None})
+    made.graph.sparse_initializer.append(sparse)
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    dense = np.asarray([[0, 3, 0], [0, 0, 4]], np.float32)
+    np.testing.assert_allclose(run(folder, {"x": x})[0], dense * x + dense)
+
+
+@pytest.mark.parametrize("places", [[1, 6], [-1, 2], [1, 2, 3]])
+def test_sparse_tensors_that_do_not_fit_are_refused(tmp_path: Path, places: list[int]) -> None:
+    made = model(
+        [helper.make_node("Add", ["x", "s"], ["y"])], inputs={"x": [2, 3]}, outputs={"y": None}
+    )
+    values = helper.make_tensor("s", TensorProto.FLOAT, [2], [3.0, 4.0])
+    indices = helper.make_tensor("i", TensorProto.INT64, [len(places)], places)
+    made.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2, 3]))
+    with pytest.raises(ModelRefused) as caught:
+        prepared(tmp_path, made)
+    assert caught.value.reason == "malformed-tensor"
+    assert "'s'" in str(caught.value)
 
 
 def test_large_weights_leave_the_protobuf_aligned_and_equal(tmp_path: Path) -> None:

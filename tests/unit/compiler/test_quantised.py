@@ -123,3 +123,29 @@ def test_inputs_near_two_steps_show_what_a_rounding_may_change(tmp_path: Path) -
     prepare(source, given=given, seed=0, output=output, log=lambda _: None)
     slack = float((output / "check/tolerance.txt").read_text().split()[1])
     assert 0 < slack <= 0.05 * 255
+
+
+@pytest.mark.parametrize(("bias", "kind"), [(10_000, "float"), (2**24 + 1, "double")])
+def test_sums_with_their_bias_are_held_exactly(tmp_path: Path, bias: int, kind: str) -> None:
+    weights = {
+        **{"xs": np.asarray(0.01, F), "xz": np.asarray(0, np.uint8)},
+        **{"w": np.ones((2, 3, 1, 1), np.int8), "ws": np.asarray(0.02, F)},
+        **{"wz": np.asarray(0, np.int8), "ys": np.asarray(1e-4, F)},
+        **{"yz": np.asarray(0, np.uint8), "b": np.asarray([bias, -bias], np.int32)},
+    }
+    names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
+    graph = helper.make_graph(
+        [helper.make_node("QLinearConv", names, ["y"], name="it")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 3, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, None)],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "m.onnx")
+    (tmp_path / "out").mkdir()
+    prepare(tmp_path / "m.onnx", seed=0, output=tmp_path / "out", log=lambda _: None)
+    prepared = onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "out/model.onnx"))
+    (conv,) = [node for node in prepared.graph.node if node.op_type == "Conv"]
+    types = {value.name: value.type.tensor_type.elem_type for value in prepared.graph.value_info}
+    assert TensorProto.DataType.Name(types[conv.output[0]]).lower() == kind

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from builder.compiler import importing
+from builder.compiler.prepare import rewrites
 from builder.compiler.prepare.pipeline import prepare
 from builder.errors import BoardwrightError, ModelRefused
 from tests.unit.compiler.models import model
@@ -154,6 +155,62 @@ def test_all_failing_conversions_are_told_at_once(
         ("second", "unconvertible-node"),
     ]
     assert failure.details["nodes"][0]["why"] == "only on Sundays"
+
+
+def test_failing_conversions_stand_beside_all_other_reasons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = importing._Importer._convert_operator
+
+    def failing(self: Any, operator: str, *rest: Any) -> Any:
+        if operator == "Tanh":
+            raise NotImplementedError("only on Sundays")
+        return convert(self, operator, *rest)
+
+    monkeypatch.setattr(importing._Importer, "_convert_operator", failing)
+    weights = {"w": np.ones((200, 40), np.float32)}
+    made = model(
+        [
+            node("MatMul", ["x", "w"], ["h"], name="fine"),
+            node("Tanh", ["h"], ["t"], name="unconvertible"),
+            node("NonZero", ["t"], ["n"], name="finder"),
+            node("DFT", ["s"], ["f"], name="unsupported", axis=1),
+            node("Tanh", ["f"], ["y"], name="behind"),
+        ],
+        inputs={"x": [1, 200], "s": [1, 8, 2]},
+        outputs={"y": None, "n": None},
+        weights=weights,
+    )
+    made.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
+    monkeypatch.setattr(rewrites, "TABLE", {})
+    assert reasons(refusal(tmp_path, made)) == [
+        ("unconvertible", "unconvertible-node"),
+        ("finder", "data-dependent-shape"),
+        ("unsupported", "unsupported-operator"),
+        ("behind", "unconvertible-node"),
+    ]
+
+
+def test_a_rewrite_that_trips_names_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tripping(_site: object) -> bool:
+        raise KeyError("no such attribute")
+
+    monkeypatch.setattr(rewrites, "TABLE", {"Tanh": tripping})
+    made = model(
+        [
+            node("Relu", ["x"], ["h"], name="fine"),
+            node("Tanh", ["h"], ["y"], name="the node"),
+        ],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3]},
+    )
+    failure = refusal(tmp_path, made)
+    assert failure.reason == "unpreparable"
+    assert "rewrite_operators" in str(failure)
+    assert failure.details == {"node": "the node", "operator": "Tanh"}
+    assert "no such attribute" in str(failure.why)
 
 
 def test_weights_count_as_values_of_known_shape(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tvm
-from tvm import te, tirx
+from tvm import s_tir, te, tirx
 
 from builder.compiler import vector_math
 
@@ -103,3 +104,18 @@ def test_sigmoid_is_within_its_bound() -> None:
 @pytest.mark.parametrize("function", [tirx.exp, tirx.erf, tirx.tanh, tirx.sigmoid])
 def test_nan_stays_nan(function: Callable[[Any], Any]) -> None:
     assert np.isnan(computed(function, np.array([np.nan] * 8, np.float32))).all()
+
+
+@pytest.mark.parametrize("function", [tirx.exp, tirx.exp2, tirx.erf, tirx.log, tirx.tanh])
+def test_vectors_stay_whole(function: Callable[[Any], Any]) -> None:
+    """A call lane by lane would come out of LLVM in halves, or not as vectors at all."""
+    vector_math.register()
+    data = te.placeholder((64,), name="x")
+    kernel = te.create_prim_func([data, te.compute((64,), lambda i: function(data[i]), name="y")])
+    schedule = s_tir.Schedule(tvm.IRModule({"main": kernel}))
+    _, lane = schedule.split(schedule.get_loops(schedule.get_sblock("y"))[0], [None, 16])
+    schedule.vectorize(lane)
+    target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v4", "mtriple": "x86_64-linux-gnu"})
+    listing = tvm.tirx.build(schedule.mod, target=target).inspect_source("asm")
+    assert len(re.findall(r"vmulps.*zmm|vfmadd.*zmm", listing)) > 5
+    assert not re.search(r"vmulps.*ymm|vfmadd.*ymm", listing)

@@ -14,6 +14,7 @@ from builder.errors import BoardwrightError, ModelRefused
 from tests.unit.compiler.models import model
 
 node = helper.make_node
+FLOATS = helper.make_tensor_value_info("o", TensorProto.FLOAT, [2])
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
 
 
@@ -64,6 +65,58 @@ def test_functions_that_double_thirty_times_are_too_many_nodes() -> None:
     doubling = [function(f"F{i}", f"F{i - 1}", f"F{i - 1}") for i in range(1, 31)]
     failure = refusal(with_functions(function("F0", "Relu"), *doubling, called="F30"))
     assert failure.reason == "too-many-nodes"
+
+
+def test_functions_that_double_thirty_times_are_found_from_a_branch_too() -> None:
+    doubling = [function(f"F{i}", f"F{i - 1}", f"F{i - 1}") for i in range(1, 31)]
+    made = with_functions(function("F0", "Relu"), *doubling, called="F0")
+    branch = helper.make_graph([node("F30", ["x"], ["o"], domain="f")], "b", [], [FLOATS])
+    made.graph.node.append(node("If", ["x"], ["h"], then_branch=branch, else_branch=branch))
+    failure = refusal(made)
+    assert failure.reason == "too-many-nodes"
+    assert "F30" in str(failure)
+
+
+def test_functions_that_call_one_another_in_a_long_chain_are_too_deep() -> None:
+    chain = [function(f"F{i}", f"F{i - 1}") for i in range(1, 600)]
+    assert refusal(with_functions(*chain, function("F0", "Relu"), called="F599")).reason == (
+        "too-deep"
+    )
+
+
+def test_names_are_text_in_functions_too() -> None:
+    body = function("F0", "Relu")
+    body.node[0].name = "a\0b"
+    assert refusal(with_functions(body, called="F0")).reason == "invalid-graph"
+
+
+def test_a_value_that_nothing_makes_is_found_in_a_function() -> None:
+    body = function("F0", "Relu", "Relu")
+    body.node[0].input[0] = "v0"
+    failure = refusal(with_functions(body, called="F0"))
+    assert failure.reason == "invalid-graph"
+    assert "'v0'" in str(failure)
+
+
+def test_an_equation_is_looked_at_in_functions_too() -> None:
+    body = function("F0", "Relu")
+    body.node[0].CopyFrom(node("Einsum", ["a"], ["b"], name="sum", equation="-~"))
+    assert "sum" in str(refusal(with_functions(body, called="F0")))
+
+
+def test_an_equation_that_a_caller_hands_down_is_looked_at(tmp_path: Path) -> None:
+    body = function("F0", "Relu")
+    body.attribute.append("how")
+    body.node[0].CopyFrom(node("Einsum", ["a"], ["b"]))
+    body.node[0].attribute.add(
+        name="equation", ref_attr_name="how", type=onnx.AttributeProto.STRING
+    )
+    made = with_functions(body, called="F0")
+    made.graph.node[0].attribute.append(helper.make_attribute("how", "-~"))
+    onnx.save(made, tmp_path / "m.onnx")
+    with pytest.raises(ModelRefused) as caught:
+        prepare(tmp_path / "m.onnx", seed=0, output=tmp_path, log=lambda _: None)
+    assert "-~" in str(caught.value)
 
 
 @pytest.mark.parametrize("versions", [[], [0], [10_000], [17, 17]])

@@ -25,6 +25,8 @@ governor schedutil
 current_khz 1479000
 least_khz 102000
 most_khz 1479000
+clock 1600000000 57000000.gpu
+clock fast emc
 sensor 41500 CPU-therm
 sensor 41 odd driver
 tool flock

@@ -28,6 +28,7 @@ def inventory(*releases: Release, current: Release | None = None) -> Inventory:
         uploads={},
         scraps=(),
         holder=None,
+        free_bytes=None,
     )
 
 
@@ -62,7 +63,7 @@ def test_an_inventory() -> None:
             f"current {B.name}\nrelease {A.name} 4096\nrelease {B.name} 4096\n"
             "release lost+found 1\n"
             f"object {sha} 12\nobject {sha}.parts 3\nobject .part-{sha} 5\nobject readme 1\n"
-            f"object .new-{sha} 4\nrelease .gone-x 1\nbusy anna@lab 17"
+            f"object .new-{sha} 4\nrelease .gone-x 1\nbusy anna@lab 17\nfree_kib 3"
         ),
         where="pi",
     )
@@ -70,6 +71,7 @@ def test_an_inventory() -> None:
     assert found.objects == {sha: 12, f"{sha}.parts": 3}
     assert found.uploads == {f".part-{sha}": 5}
     assert found.scraps == (".gone-x", f".new-{sha}")
+    assert found.free_bytes == 3072
     assert found.holder
     assert (found.holder.who, found.holder.age_s) == ("anna@lab", 17)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.deploy.facts import Mount, Sensor
+from builder.deploy.facts import DeviceClock, Mount, Sensor
 from builder.errors import DeviceLost
 from tests.unit.deploy.answers import jetson
 
@@ -16,6 +16,7 @@ def test_a_board_as_it_shows_itself() -> None:
     assert {"asimd", "crc32"} <= facts.features
     assert (facts.cores, facts.memory_bytes) == (4, 4059712 * 1024)
     assert facts.frequency_khz == (1479000, 102000, 1479000)
+    assert facts.clocks == (DeviceClock(name="57000000.gpu", khz=1_600_000),)
     assert facts.sensors == (
         Sensor(name="CPU-therm", celsius=41.5),
         Sensor(name="odd driver", celsius=41.0),

@@ -15,6 +15,7 @@ from builder.deploy.parts import (
     compare,
     dump_parts,
     load_parts,
+    longest_list_bytes,
     split,
 )
 
@@ -107,6 +108,23 @@ def test_many_small_runs_are_sent_rather_than_copied() -> None:
     # What is left to copy is what was longest.
     copied = [run.size_bytes for run in runs if run.base_offset is not None]
     assert min(copied) >= 5000 + 400 - 2 * MOST_SEGMENTS
+
+
+def test_a_list_is_no_longer_than_its_file_can_have_parts() -> None:
+    nothing = Part(digest=b"000000", size_bytes=0)
+    padded = dump_parts([*parts(CONTENT), *[nothing] * 200])
+    assert load_parts(padded, len(CONTENT)) == ()
+    assert len(dump_parts(parts(CONTENT))) <= longest_list_bytes(len(CONTENT))
+    assert longest_list_bytes(1 << 60) < 8 << 20
+
+
+def test_boards_cannot_make_it_slow() -> None:
+    """Twenty thousand parts take seconds where anything is quadratic in them: hours for a board."""
+    equal = (Part(digest=b"equal!", size_bytes=LEAST_BYTES),) * 20_000
+    backwards = tuple(Part(digest=b"%06d" % n, size_bytes=5000) for n in range(20_000))
+    runs = compare((*equal, *reversed(backwards)), (*equal, *backwards))
+    assert len(runs) <= MOST_SEGMENTS
+    assert runs[0] == Segment(offset=0, size_bytes=20_000 * LEAST_BYTES, base_offset=0)
 
 
 def test_nothing_in_common_is_sent_whole() -> None:

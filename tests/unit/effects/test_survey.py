@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from builder.effects import survey
+from builder.effects import onnx_wire, survey
 from builder.effects.digest_memo import DigestMemo
 from builder.errors import BoardwrightError, ModelRefused, UsageError
 
@@ -55,6 +55,27 @@ def refusal(call: Callable[..., object], *args: object) -> tuple[type[Boardwrigh
         call(*args)
     assert caught.value.where
     return type(caught.value), caught.value.reason
+
+
+def test_too_many_fields_are_never_parsed(
+    folder: Path, memo: DigestMemo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protobuf makes some hundred bytes of an empty message, which takes two."""
+    entries: list[dict[str, object]] = [{}] * 1001
+    dense = external("w")
+    for _ in entries:
+        dense.external_data.add()
+    small = onnx.ModelProto()
+    small.graph.node.extend(onnx.NodeProto(op_type="x" * 9) for _ in range(400))
+    monkeypatch.setattr(onnx_wire, "MOST_FIELDS", 1000)
+    path = folder / "m.onnx"
+    for content in (onnx.ModelProto(graph={"node": entries}).SerializeToString(), model(dense)):
+        path.write_bytes(content)
+        with monkeypatch.context() as patched:
+            patched.setattr(onnx, "load", lambda *_, **__: pytest.fail("it was parsed"))
+            assert refusal(survey.survey_model, path, memo) == (ModelRefused, "too-many-nodes")
+    path.write_bytes(small.SerializeToString())  # looks like 2,200 fields, and has 801
+    assert refusal(survey.survey_model, path, memo) == (ModelRefused, "no-graph")
 
 
 def test_a_model_with_its_external_data_main_file_first(folder: Path, memo: DigestMemo) -> None:

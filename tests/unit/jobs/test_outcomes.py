@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from builder.errors import DeviceLost
+from builder.errors import DeviceLost, PerformanceRegression
 from builder.jobs.junit import junit_xml
 from builder.jobs.markdown import markdown
 from builder.jobs.outcomes import Outcome, outcomes_of
@@ -66,6 +66,42 @@ def test_an_invalid_measurement_has_failed() -> None:
     assert outcome.failure.reason == "throttled"
 
 
+SLOWER = PerformanceRegression("8% slower", reason="slower", where="nano")
+COMPARISON = {
+    "verdict": "slower",
+    "change": {"value": 0.08, "low": 0.07, "high": 0.09},
+    "baseline": "00000001-x",
+    "baseline_median_us": 926.0,
+}
+
+
+def test_a_regression_has_failed_and_says_by_how_much() -> None:
+    compared = MEASUREMENT | {"comparison": COMPARISON}
+    slower = SLOWER.to_json()
+    measured, judged = read({"measurements": [compared], "error": slower, "errors": [slower]})
+    assert measured.failure is None
+    assert dict(measured.figures)["beside 00000001-x"] == "slower +8.0% (+7.0% to +9.0%)"
+    assert (judged.kind, judged.name) == ("bench", "nano")
+    assert judged.failure is not None
+    assert judged.failure.exit_code == 11
+
+
+def test_a_device_that_was_lost_before_anything_was_measured_has_failed() -> None:
+    (outcome,) = read({"measurements": [], "error": LOST, "errors": [LOST]})
+    assert outcome.failure is not None
+    assert outcome.failure.reason == "link-lost"
+
+
+def test_what_was_measured_before_a_deployment_failed_is_told() -> None:
+    compared = MEASUREMENT | {"comparison": COMPARISON}
+    error = SLOWER.with_details(measurements=[compared]).to_json()
+    deployed, measured = read({"devices": [{"device": "nano", "error": error}]})
+    assert deployed.failure is not None
+    assert deployed.failure.reason == "slower"
+    assert (measured.kind, measured.failure) == ("bench", None)
+    assert dict(measured.figures)["median"] == "5.31 ms"
+
+
 def test_a_failure_before_anything_was_begun() -> None:
     (outcome,) = read({"status": "failed", "error": LOST})
     assert (outcome.kind, outcome.name) == ("job", "hardware-pi")
@@ -84,6 +120,7 @@ def test_a_failure_before_anything_was_begun() -> None:
         '{"targets": []}',
         '{"targets": [{}]}',
         '{"devices": 5}',
+        '{"measurements": [], "errors": []}',
         '{"latency": 1, "status": "invalid", "board": {"device": 1}, "pace": {"threads": 1}}',
         "[" * 100_000,
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from builder.errors import UsageError
 from builder.jobs.matrix import job_matrix
-from builder.jobs.workflows import Runners, Service, github_string, gitlab_string, render
+from builder.jobs.workflows import (
+    Runners,
+    Selection,
+    Service,
+    github_string,
+    gitlab_string,
+    render,
+    shell_words,
+)
 from builder.model.device import Device
 from tests.nouns import a_pc, a_target
 
@@ -23,7 +32,8 @@ RUNNERS = Runners(compile="ubuntu-24.04", hardware="lab", requirement="boardwrig
 def rendered(
     service: Service, folder: str = ".", runners: Runners = RUNNERS, matrix: Any = MATRIX
 ) -> Any:
-    return yaml.load(render(service, matrix, runners, folder=folder), Loader=yaml.BaseLoader)
+    text = render(service, matrix, runners, Selection(), folder=folder)
+    return yaml.load(text, Loader=yaml.BaseLoader)
 
 
 def test_github_has_a_job_for_each_target_and_board() -> None:
@@ -54,7 +64,7 @@ def test_a_pipeline_of_nothing_still_has_a_job() -> None:
 
 @pytest.mark.parametrize("service", ["github", "gitlab"])
 def test_hardware_jobs_wait_for_the_boards_lock(service: Service) -> None:
-    text = render(service, MATRIX, RUNNERS, folder=".")
+    text = str(rendered(service))
     assert "deploy-remote --device nano" in text
     assert '--wait "$WAIT_SECONDS"' in text
 
@@ -74,8 +84,37 @@ def test_a_folder_and_a_requirement_of_any_spelling_stay_text() -> None:
 def test_a_label_that_no_runner_has_is_refused() -> None:
     runners = Runners(compile="x", hardware="lab, other]", requirement="boardwright")
     with pytest.raises(UsageError) as refused:
-        render("github", MATRIX, runners, folder=".")
+        render("github", MATRIX, runners, Selection(), folder=".")
     assert refused.value.reason == "bad-runner"
+
+
+CHOSEN = Selection(
+    patterns=("jetson-*",),
+    tags=("lab",),
+    watched=("../it's ${{ x }}.txt",),
+    target_folders=("boards", "more boards"),
+)
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_jobs_know_the_targets_of_the_matrix(service: Service) -> None:
+    jobs = yaml.safe_load(render(service, MATRIX, RUNNERS, CHOSEN, folder="."))
+    jobs = jobs.get("jobs", jobs)
+    for name in ("compile-jetson-nano", "hardware-nano"):
+        assert "--targets boards --targets 'more boards'" in str(jobs[name]).replace("\\'", "'")
+
+
+def test_the_plan_on_github_asks_for_the_same_jobs_again() -> None:
+    plan = yaml.safe_load(render("github", MATRIX, RUNNERS, CHOSEN, folder="."))["jobs"]["plan"]
+    script = plan["steps"][-1]["run"].replace("${{ '${{' }}", "${{")
+    words = shlex.split(script.partition("> matrix.json")[0].partition("${ONLY")[0])
+    assert words == ["boardwright", "matrix", "--format", "json", *CHOSEN.planning]
+
+
+def test_a_path_that_no_script_can_hold_is_refused() -> None:
+    with pytest.raises(UsageError) as refused:
+        shell_words(["boards\n- rm"])
+    assert refused.value.reason == "bad-path"
 
 
 @given(st.text(st.characters(codec="utf-8")))

@@ -14,6 +14,7 @@ from builder.model.deployed import (
     Reached,
     Sent,
     Succeeded,
+    Told,
     Waited,
 )
 from builder.report.boards import PlainBoards
@@ -32,6 +33,7 @@ EVENTS: tuple[BoardEvent, ...] = (
     Waited(device="pi", who="anna@lab", age_s=4),
     Reached(device="pi", stage="send"),
     *(Sent(device="pi", sent_bytes=n * MIB, total_bytes=20 * MIB) for n in range(21)),
+    Told(device="pi", line="block 1 of 10: \x1b[31mmedian"),
     Succeeded(device="pi", line="runs it", document={}),
     Reached(device="nano", stage="lock"),
     Failed(device="nano", error=LOST),
@@ -48,6 +50,7 @@ def test_plain_lines() -> None:
     assert lines[:2] == ["pi: asking what it is", "pi: waiting for anna@lab"]
     assert sum("sent" in line for line in lines) == 10
     assert lines[-1] == "nano: failed"
+    assert any(line.startswith("pi: block 1 of 10") for line in lines)
     assert all(line.isprintable() for line in lines)
 
 

@@ -49,6 +49,7 @@ def test_an_ndk_links_with_its_own_clang_for_the_targets_level() -> None:
     assert command[0] == "/ndk/toolchains/llvm/prebuilt/linux-x86_64/bin/clang"
     assert "--target=armv7a-linux-androideabi26" in command
     assert "-Wl,-z,max-page-size=16384" in command
+    assert "-nostartfiles" in command
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def qlinear_matmul(site: Site) -> bool:
 def qlinear_conv(site: Site) -> bool:
     """QLinearConv: a convolution of whole numbers, its bias added, scaled and rounded."""
     rank = len(site.shape(3) or ())
-    exact = _exact_type(site, 3, 5, _FILTER)
+    exact = _exact_type(site, 3, 5, _FILTER, bias=8)
     operands = [
         _whole(site, 0, 2, exact, ()),
         _whole(site, 3, 5, exact, (-1, *[1] * (rank - 1))),
@@ -71,16 +71,24 @@ def qlinear_conv(site: Site) -> bool:
     return True
 
 
-def _exact_type(site: Site, weight: int, zero_point: int, axes: Axes) -> np.dtype[Any]:
-    """Return the smaller float type that holds every sum of the weight's products exactly."""
+def _exact_type(
+    site: Site, weight: int, zero_point: int, axes: Axes, bias: int | None = None
+) -> np.dtype[Any]:
+    """Return the smaller float type that holds every sum of the weight's products exactly.
+
+    ``bias`` is the input, if any, that is added to the sums.
+    """
     values, zero = site.value(weight), site.value(zero_point)
-    if values is None or (site.has(zero_point) and zero is None):
+    added = None if bias is None else site.value(bias)
+    if values is None or not site.is_known(zero_point, *(() if bias is None else (bias,))):
         return np.dtype(np.float64)
     whole = values.astype(np.int64)
     if zero is not None:
         whole = whole - (_by_filter(zero, whole.ndim) if axes is _FILTER else zero)
     terms = np.abs(whole).sum(axis=tuple(range(1, whole.ndim)) if axes is _FILTER else -2)
     largest = 2 ** (8 * site.dtype(weight).itemsize) * int(terms.max(initial=0))
+    if added is not None:
+        largest += int(np.abs(added.astype(np.int64)).max(initial=0))
     return np.dtype(np.float32 if largest < _EXACT_IN_FLOAT32 else np.float64)
 
 

@@ -23,6 +23,7 @@ public final class Model implements AutoCloseable {
     public static final int ALL_CORES = 0;
 
     private final ReadWriteLock closing = new ReentrantReadWriteLock();
+    private final Object running = new Object(); // the library keeps one message, of its last run
     private final ByteBuffer weights; // kept while the library may read it
     private final List<TensorSpec> inputs;
     private final List<TensorSpec> outputs;
@@ -128,7 +129,9 @@ public final class Model implements AutoCloseable {
         }
         closing.readLock().lock();
         try {
-            check(Native.run(open(), in, out), handle);
+            synchronized (running) {
+                check(Native.run(open(), in, out), handle);
+            }
         } finally {
             closing.readLock().unlock();
         }

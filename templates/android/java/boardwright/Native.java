@@ -28,6 +28,8 @@ final class Native {
 
     static native byte[] weightsAsset();
 
+    static native long weightsBytes();
+
     static native int threads(long handle);
 
     static native int count(long handle, boolean ofOutputs);

@@ -2,13 +2,14 @@ package boardwright;
 
 import android.content.res.AssetFileDescriptor;
 import android.content.res.AssetManager;
-import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
 import java.io.FileInputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
 import org.jetbrains.annotations.NotNull;
 
 /** The weights among an app's assets. */
@@ -29,15 +30,14 @@ final class Weights {
     }
 
     private static ByteBuffer read(AssetManager assets, String path) throws IOException {
-        ByteArrayOutputStream content = new ByteArrayOutputStream();
-        byte[] piece = new byte[1 << 16];
-        try (InputStream stream = assets.open(path)) {
-            for (int length; (length = stream.read(piece)) != -1; ) {
-                content.write(piece, 0, length);
+        ByteBuffer weights = ByteBuffer.allocateDirect(Math.toIntExact(Native.weightsBytes()));
+        try (ReadableByteChannel content = Channels.newChannel(assets.open(path))) {
+            while (weights.hasRemaining()) {
+                if (content.read(weights) == -1) {
+                    throw new EOFException(path + " ends after " + weights.position() + " bytes");
+                }
             }
         }
-        ByteBuffer direct = ByteBuffer.allocateDirect(content.size());
-        direct.put(content.toByteArray());
-        return direct;
+        return weights;
     }
 }

@@ -3,6 +3,7 @@ import boardwright.Model;
 import boardwright.ModelException;
 import boardwright.Tensor;
 import boardwright.TensorSpec;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -41,6 +42,9 @@ public final class Desktop {
                 break;
             case "misuse":
                 misuse();
+                break;
+            case "failing":
+                failing();
                 break;
             case "weights":
                 weights();
@@ -111,6 +115,25 @@ public final class Desktop {
             }
             for (Future<Boolean> done : pool.invokeAll(work)) {
                 expect(done.get(), "a run beside others");
+            }
+        } finally {
+            pool.shutdown();
+        }
+    }
+
+    /** Every failure tells of its own run: the stand-in's message is its input's first number. */
+    private static void failing() throws Exception {
+        ExecutorService pool = Executors.newFixedThreadPool(6);
+        try (Model model = open()) {
+            List<Callable<String>> work = new ArrayList<>();
+            for (int i = 0; i < 60; i++) {
+                List<Tensor> numbered = inputs(model);
+                numbered.get(0).floats().put(0, i);
+                work.add(() -> refuses(ModelException.class, () -> model.run(numbered)));
+            }
+            List<Future<String>> done = pool.invokeAll(work);
+            for (int i = 0; i < done.size(); i++) {
+                expect(done.get(i).get().contains("run " + i + "."), done.get(i).get());
             }
         } finally {
             pool.shutdown();
@@ -207,7 +230,10 @@ public final class Desktop {
                 }
             }
         }
-        String message = refuses(ModelException.class, () -> Model.open("/absent", 1));
+        FolderAssets cut = FolderAssets.cut(weights);
+        String message = refuses(EOFException.class, () -> Model.load(cut, 1));
+        expect(message.contains("boardwright/test.weights"), message);
+        message = refuses(ModelException.class, () -> Model.open("/absent", 1));
         expect(message.contains("/absent"), message);
         ByteBuffer zeros = ByteBuffer.allocateDirect((int) Files.size(weights));
         message = refuses(ModelException.class, () -> Model.open(zeros, 1));

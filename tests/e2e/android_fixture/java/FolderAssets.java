@@ -63,6 +63,13 @@ final class FolderAssets extends AssetManager {
         }
     }
 
+    /** Has the file {@code weights} compressed, without its last byte. */
+    static FolderAssets cut(Path weights) throws IOException {
+        byte[] content = Files.readAllBytes(weights);
+        byte[] most = java.util.Arrays.copyOf(content, content.length - 1);
+        return new FolderAssets(weights, 0, most, true);
+    }
+
     /** Packs the file {@code weights} {@code offset} bytes into another one. */
     static FolderAssets of(Path weights, long offset, boolean compressed) throws IOException {
         byte[] content = Files.readAllBytes(weights);
