@@ -294,6 +294,35 @@ def test_rows(shape: tuple[int, ...], lanes: int) -> None:
     assert check(made, lanes) == []
 
 
+REDUCED = [
+    ((8, 768), (1,)),
+    ((3, 5, 48), (2,)),
+    ((2, 3, 8, 6), (2, 3)),
+    ((1, 1, 4096), (2,)),
+    ((4, 20), (1,)),
+    ((4, 7), (1,)),
+    ((16, 64), (0,)),
+    ((5, 64, 3), (1,)),
+    ((2, 32, 6, 5), (1,)),
+]
+
+
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax", "ReduceL2", "ReduceProd"])
+@pytest.mark.parametrize(("shape", "axes"), REDUCED)
+def test_reductions(operator: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    """Along rows, over results, of lengths that no vector divides."""
+    made = model(
+        [
+            helper.make_node("Abs", ["x"], ["a"]),
+            helper.make_node(operator, ["a"], ["y"], axes=axes),
+        ],
+        inputs={"x": [*shape]},
+        outputs={"y": None},
+    )
+    for lanes, cores in ((16 if runs_here(16) else 4, 1), (4, 4)):
+        assert check(made, lanes, cores) == []
+
+
 @pytest.mark.parametrize("lanes", LANES)
 def test_softmax_of_huge_values_is_a_distribution(lanes: int) -> None:
     """The largest of a row is taken off before anything is rounded."""

@@ -64,6 +64,24 @@ EXAMPLES = {
         outputs=(TensorProto.INT32,),
         stays=True,
     ),
+    "a square": Example(
+        operator="Pow", inputs={"x": floats(3, 4)}, weights={"p": np.asarray(2.0, F)}
+    ),
+    "a cube by an integer": Example(
+        operator="Pow", inputs={"x": floats(3, 4)}, weights={"p": np.asarray([3], np.int64)}
+    ),
+    "a square of more axes": Example(
+        operator="Pow",
+        inputs={"x": floats(4)},
+        weights={"p": np.asarray([[[2.0]]], F)},
+        stays=True,
+    ),
+    "a root": Example(
+        operator="Pow",
+        inputs={"x": np.abs(floats(3, 4))},
+        weights={"p": np.asarray(0.5, F)},
+        stays=True,
+    ),
     "one infinity": Example(
         operator="IsInf",
         inputs={"x": np.asarray([1, np.inf, -np.inf, np.nan], F)},

