@@ -27,6 +27,9 @@ _DEEPEST_CALL = 100
 
 _EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
 
+_STEPS = frozenset({"strides", "dilations", "kernel_shape"})
+"""Of windows that slide over an image."""
+
 
 def require_wellformed(model: onnx.ModelProto) -> None:
     """Raise ``ModelRefused`` ``invalid-graph`` or ``too-many-nodes`` naming the first fault."""
@@ -93,6 +96,7 @@ class _Scope:
             _text(attribute.ref_attr_name, f"node {name!r}")
         if node.op_type == "Einsum":
             _require_equation(node, name)
+        _require_steps(node, name)
         for attribute_name, graph in subgraphs(node):
             _Scope(outer=self, where=f"{name!r}.{attribute_name}").read(graph)
         for made in node.output:
@@ -118,6 +122,13 @@ def _require_equation(node: onnx.NodeProto, name: str) -> None:
     equation = next((a.s for a in node.attribute if a.name == "equation"), b"")
     if not _EQUATION.fullmatch(equation):
         raise _invalid(f"the equation of node {name!r} is {equation!r:.80}")
+
+
+def _require_steps(node: onnx.NodeProto, name: str) -> None:
+    # Libraries divide by them before anybody looks: the process would die of SIGFPE.
+    for attribute in node.attribute:
+        if attribute.name in _STEPS and any(step < 1 for step in attribute.ints):
+            raise _invalid(f"{attribute.name} of node {name!r} are {list(attribute.ints)[:8]}")
 
 
 def _text(name: Any, where: str) -> str:

@@ -18,10 +18,9 @@ def power(site: Site) -> bool:
     base, exponent = site.dtype(0), site.dtype(1)
     factors = _factors(site)
     if factors and base.kind == "f":
-        product = site.node.input[0]
-        for left in range(factors - 1, 0, -1):
-            to = site.node.output[0] if left == 1 else None
-            product = site.emit("Mul", product, site.node.input[0], to=to)
+        name, result = str(site.node.input[0]), str(site.node.output[0])
+        product = name if factors == 2 else site.emit("Mul", name, name)
+        site.emit("Mul", product, name, to=result)
         return True
     if base == exponent and base.kind == "f":
         return False
