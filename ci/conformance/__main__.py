@@ -37,7 +37,7 @@ def main() -> int:
     started = time.monotonic()
     known = collect()
     cases = _selected(known, options)
-    target = _one_cpu(options.target)
+    target = one_cpu(options.target)
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = options.keep or Path(name)
         found = run(cases, target, folder, processes=options.jobs, limit_s=options.limit)
@@ -88,7 +88,7 @@ def _selected(cases: Sequence[Case], options: argparse.Namespace) -> tuple[Case,
     return tuple(chosen)
 
 
-def _one_cpu(name: str) -> Target:
+def one_cpu(name: str) -> Target:
     """Return a target with one set of kernels: the best that this machine or its emulator runs."""
     texts = {p.name: p.read_text(encoding="utf-8") for p in targets_root().glob("*.yaml")}
     target = matrix.load(texts, name)
