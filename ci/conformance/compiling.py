@@ -57,8 +57,9 @@ def _compile(case: Case, platform: Platform, cpu: Cpu, symbols: str, folder: Pat
     source, given, frozen = (folder / name for name in ("source.onnx", "given.npz", "frozen.npz"))
     onnx.save(case.model, source)
     fed: dict[str, Any] = {n: _storable(np.asarray(value)) for n, value in case.fed.items()}
+    known: dict[str, Any] = {n: _number(np.asarray(value)) for n, value in case.known.items()}
     np.savez(given, **fed)
-    np.savez(frozen, **{n: _number(np.asarray(value)) for n, value in case.known.items()})
+    np.savez(frozen, **known)
     prepared, compiled = folder / "prepared", folder / "compiled"
     prepared.mkdir()
     compiled.mkdir()
