@@ -123,10 +123,13 @@ def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
 
 
 def _clamped(x: Expr, low: float, high: float, dtype: str) -> Expr:
-    """Clamp by comparisons, which a NaN fails and so passes through: two instructions on x86."""
+    """Clamp by comparisons, which a NaN fails and so passes through.
+
+    The raised value has no variable of its own: TVM puts what variables stand for into conditions
+    again and again, and polynomials of polynomials would take minutes.
+    """
     least, most = tirx.const(low, dtype), tirx.const(high, dtype)
-    raised = tirx.Select(x < least, least, x)
-    return _bound(raised, lambda y: tirx.Select(y > most, most, y))
+    return tirx.Select(x > most, most, tirx.Select(x < least, least, x))
 
 
 def _exp(x: Expr, dtype: str) -> Expr:
