@@ -34,6 +34,10 @@ Make = Callable[[Path, int, Arrays], Run]
 ROUNDS = 5
 ROUND_S = 0.6
 _REFERENCE = "onnxruntime"
+
+# Not the program mnnconvert: it would install a package to report each conversion with, and with
+# that a protobuf too old for ONNX.
+_MNN_CONVERT = "import sys, MNN, _tools; _tools.mnnconvert(sys.argv)"
 _WARMUP = 3
 _LEAST_SAMPLES = 5
 
@@ -140,7 +144,8 @@ def mnn(model: Path, threads: int, feed: Arrays) -> Run:
     import onnx
 
     converted = model.with_suffix(".mnn")
-    command = ["mnnconvert", "-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(converted)]
+    command = [sys.executable, "-c", _MNN_CONVERT, "-f", "ONNX"]
+    command += ["--modelFile", str(model), "--MNNModel", str(converted)]
     subprocess.run(command, check=True, capture_output=True, timeout=180)
     settings = {"backend": "CPU", "numThread": threads, "precision": "high"}
     manager = MNN.nn.create_runtime_manager((settings,))
