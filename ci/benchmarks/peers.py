@@ -63,7 +63,7 @@ def main() -> int:
                     print(f"{model.stem}: {error}", file=sys.stderr, flush=True)
                 else:
                     print(line(results[-1]), file=sys.stderr, flush=True)
-    Console().print(table(results))
+    Console(width=None if sys.stdout.isatty() else 130).print(table(results))
     if options.json:
         rows = [asdict(result) for result in results]
         options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
