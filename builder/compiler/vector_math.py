@@ -125,8 +125,8 @@ def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
 def _clamped(x: Expr, low: float, high: float, dtype: str) -> Expr:
     """Clamp by comparisons, which a NaN fails and so passes through.
 
-    The raised value has no variable of its own: TVM puts what variables stand for into conditions
-    again and again, and polynomials of polynomials would take minutes.
+    The raised value has no variable of its own: with one TVM took minutes over polynomials of
+    polynomials (Mish).
     """
     least, most = tirx.const(low, dtype), tirx.const(high, dtype)
     return tirx.Select(x > most, most, tirx.Select(x < least, least, x))

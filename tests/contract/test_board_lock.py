@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture(params=USERLANDS)
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
     (tmp_path / "board").mkdir()
-    return board_on(make_userland(request.param, tmp_path / "board"), tmp_path / "board/root")
+    return board_on(make_userland(request.param, tmp_path / "board"), tmp_path / "board" / "root")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_tickets_go_up_and_one_is_left(board: Board, tmp_path: Path) -> None:
             fences.append(lock.number)
             lock.check()
     assert fences == [1, 2, 3]
-    assert len(list((tmp_path / "board/root/locks").iterdir())) == 1
+    assert len(list((tmp_path / "board" / "root" / "locks").iterdir())) == 1
 
 
 def test_a_second_one_is_told_who_has_it(board: Board) -> None:
@@ -126,7 +126,7 @@ def test_waiting_ends_when_the_lock_is_free(board: Board) -> None:
 def test_a_killed_client_is_waited_for_no_longer_than_a_second(
     board: Board, tmp_path: Path
 ) -> None:
-    root = tmp_path / "board/root"
+    root = tmp_path / "board" / "root"
     with another_client(root) as client:
         with pytest.raises(DeviceBusy), hold(board, "bob@lab"):
             pytest.fail("two hold one board")
@@ -141,7 +141,7 @@ def test_the_lock_of_a_killed_holder_on_the_board_is_free_and_its_client_knows(
 ) -> None:
     with hold(board, "anna@lab") as lock:
         time.sleep(0.3)  # until what watches for silence runs there: it must not keep the link open
-        for process in holders(tmp_path / "board/root"):
+        for process in holders(tmp_path / "board" / "root"):
             os.kill(process, signal.SIGKILL)
         with hold(board, "bob@lab", wait_s=5):
             with pytest.raises(DeviceBusy) as caught:
@@ -154,7 +154,7 @@ def test_the_lock_of_a_killed_holder_on_the_board_is_free_and_its_client_knows(
 
 def test_another_boot_frees_the_lock(board: Board, tmp_path: Path) -> None:
     with hold(board, "anna@lab"):
-        ticket = max((tmp_path / "board/root/locks").glob("ticket-*"))
+        ticket = max((tmp_path / "board" / "root" / "locks").glob("ticket-*"))
         _, _, rest = ticket.readlink().name.partition(",")
         ticket.unlink()
         ticket.symlink_to(f"other-boot,{rest}")
@@ -164,7 +164,7 @@ def test_another_boot_frees_the_lock(board: Board, tmp_path: Path) -> None:
 
 def test_another_process_of_the_same_number_holds_nothing(board: Board, tmp_path: Path) -> None:
     with hold(board, "anna@lab"):
-        ticket = max((tmp_path / "board/root/locks").glob("ticket-*"))
+        ticket = max((tmp_path / "board" / "root" / "locks").glob("ticket-*"))
         text = ticket.readlink().name.rpartition("-")[0]
         ticket.unlink()
         ticket.symlink_to(f"{text}-1")
@@ -194,7 +194,7 @@ def test_a_lost_lock_switches_nothing(bench: Bench, tmp_path: Path) -> None:
 def test_no_script_goes_on_with_a_ticket_that_is_not_the_last(
     board: Board, tmp_path: Path, gone: bool
 ) -> None:
-    root = tmp_path / "board/root"
+    root = tmp_path / "board" / "root"
     bench = Bench(board.transport, root)
     bench.deploy(make_bundle(tmp_path / "old", "old"))
     bench.deploy(make_bundle(tmp_path / "new", "new"))
@@ -227,7 +227,7 @@ def test_no_script_goes_on_with_a_ticket_that_is_not_the_last(
 def test_a_planted_ticket_is_refused(board: Board, tmp_path: Path, planted: str) -> None:
     with hold(board, "anna@lab"):
         pass
-    place = tmp_path / "board/root/locks/ticket-00000077"
+    place = tmp_path / "board" / "root" / "locks" / "ticket-00000077"
     if planted == "file":
         place.touch()
     elif planted == "short":
@@ -248,7 +248,7 @@ def test_a_planted_ticket_is_refused(board: Board, tmp_path: Path, planted: str)
 def test_many_at_once_never_interleave(tmp_path: Path, races: int) -> None:
     # Each adds one to a number in a file in steps that any interleaving would show.
     (tmp_path / "board").mkdir()
-    transport, root = make_userland("system", tmp_path / "board"), tmp_path / "board/root"
+    transport, root = make_userland("system", tmp_path / "board"), tmp_path / "board" / "root"
     number = tmp_path / "number"
     number.write_text("0")
 
@@ -270,7 +270,7 @@ def test_many_at_once_never_interleave(tmp_path: Path, races: int) -> None:
 
 def test_two_deployers_take_turns(tmp_path: Path, races: int) -> None:
     (tmp_path / "board").mkdir()
-    root = tmp_path / "board/root"
+    root = tmp_path / "board" / "root"
     transport = make_userland("system", tmp_path / "board")
     spans: list[tuple[int, int]] = []
 

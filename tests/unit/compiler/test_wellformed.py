@@ -180,7 +180,7 @@ def test_an_element_type_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attribute", ["strides", "dilations", "kernel_shape"])
 def test_windows_that_stand_still_are_named(attribute: str) -> None:
-    """ONNX Runtime divides by them, and its process dies."""
+    """A library divides by them while constants are folded, and the process dies."""
     made = relu()
     steps = {"strides": [1, 1], "dilations": [1, 1], "kernel_shape": [1, 1], attribute: [1, 0]}
     made.graph.node[0].CopyFrom(node("MaxPool", ["x"], ["y"], name="pool", **steps))
