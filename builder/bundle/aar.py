@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.bundle.contents import fact_of, list_files
-from builder.bundle.layout import LICENSE_NOTE, seal
+from builder.bundle.layout import LICENSE_NOTE, copy_licenses, seal
 from builder.bundle.manifest import Manifest, Memory
 from builder.bundle.zip_archive import Entries, pack_zip
 from builder.model.target import ANDROID_ABIS, Target
@@ -61,6 +61,7 @@ class AarParts:
     check: Path
     memory: Memory
     versions: tuple[tuple[str, str], ...]
+    licenses: Mapping[str, Path]
 
     @property
     def api(self) -> int:
@@ -88,6 +89,7 @@ def lay_out_aar(parts: AarParts, templates: Path, scratch: Path, bundle: Path) -
         place = bundle / "check" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(parts.check / path, place)
+    copy_licenses(parts.licenses, bundle)
     classes = scratch / "classes.jar"
     pack_zip(_class_entries(parts.classes), classes)
     texts = _Texts(parts=parts, templates=templates)

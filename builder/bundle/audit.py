@@ -19,6 +19,7 @@ from builder.errors import BuildFailed
 
 _GLIBC_VERSION = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 _ARM_HARD_FLOAT, _ARM_SOFT_FLOAT = 0x400, 0x200  # EF_ARM_ABI_FLOAT_*
+_STACK_CHECK = "__stack_chk_fail"
 _VFP_REGISTERS = 1  # Tag_ABI_VFP_args
 _ELF_TYPES = {
     "shared library": ("ET_DYN",),
@@ -206,6 +207,32 @@ def _memory(elf: Elf, _: ElfPolicy) -> Iterator[Violation]:
         yield Violation(rule="writable-code", what=what)
 
 
+def _address_space(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
+    if policy.kind == "executable" and not elf.position_independent_executable:
+        what = "is always loaded at the same address: it is not a position-independent executable"
+        yield Violation(rule="fixed-address", what=what)
+
+
+def _relro(elf: Elf, _: ElfPolicy) -> Iterator[Violation]:
+    protected = any(segment.type == "PT_GNU_RELRO" for segment in elf.segments)
+    if not (protected and elf.binds_at_load):
+        what = "leaves its table of functions writable: link it with -z relro and -z now"
+        yield Violation(rule="no-relro", what=what)
+
+
+def _unloading(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
+    if policy.kind == "shared library" and not elf.stays_loaded:
+        what = "can be unloaded under threads that run its code: link it with -z nodelete"
+        yield Violation(rule="unloadable", what=what)
+
+
+def _stack_protector(elf: Elf, _: ElfPolicy) -> Iterator[Violation]:
+    """Yield dynamic files without a check of their stack; a static file does not tell."""
+    if elf.needed and _STACK_CHECK not in {wanted.symbol for wanted in elf.imports}:
+        what = "has no function that checks its stack: compile C with -fstack-protector-strong"
+        yield Violation(rule="no-stack-protector", what=what)
+
+
 Rule = Callable[[Elf, ElfPolicy], Iterator[Violation]]
 _OBJECT_RULES: tuple[Rule, ...] = (_machine, _float_abi)
 _LINKED_RULES: tuple[Rule, ...] = (
@@ -218,6 +245,10 @@ _LINKED_RULES: tuple[Rule, ...] = (
     _text_relocations,
     _search_paths,
     _memory,
+    _address_space,
+    _relro,
+    _unloading,
+    _stack_protector,
     *ANDROID_RULES,
 )
 _REMEDIES = {

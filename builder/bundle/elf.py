@@ -17,7 +17,8 @@ from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
-_DF_TEXTREL = 0x4
+_DF_TEXTREL, _DF_BIND_NOW = 0x4, 0x8
+_DF_1_NOW, _DF_1_NODELETE, _DF_1_PIE = 0x1, 0x8, 0x08000000
 _PF_X, _PF_W = 0x1, 0x2
 _SMALLEST_VERSION_ENTRY = 16  # bytes of Elf_Verneed and of Elf_Vernaux
 _SEEN_TWICE = (
@@ -74,7 +75,9 @@ class Elf:
 
     ``text_relocations`` names the symbol (empty for none) of each relocation into memory that is
     not writable. ``vfp_args`` is Tag_ABI_VFP_args of the Arm attributes: 1 is floats in registers.
-    ``packed_relocations`` tells of RELR or Android's own packing, ``gnu_hash`` of that hash table.
+    ``packed_relocations`` tells of RELR or Android's own packing, ``gnu_hash`` of that hash table,
+    ``binds_at_load`` of a loader that is asked to resolve every symbol before the program starts,
+    ``stays_loaded`` of one that is asked never to unload the file.
     """
 
     size_bytes: int
@@ -93,6 +96,9 @@ class Elf:
     text_relocations: tuple[str, ...]
     packed_relocations: bool
     gnu_hash: bool
+    position_independent_executable: bool
+    binds_at_load: bool
+    stays_loaded: bool
     imports: tuple[Import, ...]
     version_needs: tuple[VersionNeed, ...]
     exports: tuple[str, ...]
@@ -131,6 +137,7 @@ def _read(stream: BinaryIO, size_bytes: int) -> Elf:
     segments = tuple(_segments(file))
     needs = tuple(_version_needs(file))
     symbols = _symbols(file, "SHT_DYNSYM")
+    flags_1 = _flags(dynamic, "DT_FLAGS_1")
     return Elf(
         size_bytes=size_bytes,
         machine=str(file["e_machine"]),
@@ -148,6 +155,11 @@ def _read(stream: BinaryIO, size_bytes: int) -> Elf:
         text_relocations=tuple(_text_relocations(file, segments)),
         packed_relocations=not tags.isdisjoint(_PACKED),
         gnu_hash="DT_GNU_HASH" in tags,
+        position_independent_executable=flags_1 & _DF_1_PIE != 0,
+        binds_at_load="DT_BIND_NOW" in tags
+        or _flags(dynamic, "DT_FLAGS") & _DF_BIND_NOW != 0
+        or flags_1 & _DF_1_NOW != 0,
+        stays_loaded=flags_1 & _DF_1_NODELETE != 0,
         imports=tuple(_imports(file, symbols, needs)),
         version_needs=tuple(need for _, need in needs),
         exports=tuple(sorted(s.name for s in symbols if _is_exported(s))),
@@ -199,6 +211,10 @@ def _search_paths(dynamic: tuple[Any, ...]) -> Iterator[str]:
             yield tag.rpath
         elif tag.entry.d_tag == "DT_RUNPATH":
             yield tag.runpath
+
+
+def _flags(dynamic: tuple[Any, ...], name: str) -> int:
+    return next((int(tag.entry.d_val) for tag in dynamic if tag.entry.d_tag == name), 0)
 
 
 def _declares_text_relocations(tag: Any) -> bool:

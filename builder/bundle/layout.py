@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from builder.templating import environment
 
 LICENSE_NOTE = (
     "The runtime, the runner and the Python package are Apache-2.0 (Boardwright). "
-    "Weights and generated kernels derive from the model and stay under the model's own license."
+    "Weights and generated kernels derive from the model and stay under the model's own license. "
+    "The folder licenses has the texts for all that is linked in."
 )
 WEIGHTS = "share/weights.bin"
 _MIRROR = "bundle"
@@ -32,7 +33,7 @@ class BundleParts:
     """What the earlier steps made. ``check`` is the folder of that name in a prepared model.
 
     ``weights`` is None where the library embeds them; ``weights_bytes`` counts them either way.
-    ``versions`` are (tool, version) pairs.
+    ``versions`` are (tool, version) pairs, ``licenses`` texts by whose they are.
     """
 
     model_name: str
@@ -46,6 +47,7 @@ class BundleParts:
     arena_bytes: int
     weights_bytes: int
     versions: tuple[tuple[str, str], ...]
+    licenses: Mapping[str, Path]
 
 
 def lay_out(parts: BundleParts, templates: Path, bundle: Path) -> Manifest:
@@ -96,6 +98,12 @@ def archive_top(model_name: str, target_name: str) -> str:
     return f"{model_name}-{target_name}"
 
 
+def copy_licenses(licenses: Mapping[str, Path], bundle: Path) -> None:
+    """Put the licence texts of what is linked into ``bundle`` where people look for them."""
+    for name, text in licenses.items():
+        _copy(text, bundle / "licenses" / f"{name}.txt")
+
+
 def _copy_parts(parts: BundleParts, templates: Path, bundle: Path) -> None:
     _copy(parts.runner, bundle / "bin/run")
     _copy(parts.shared_library, bundle / "lib/libmodel.so")
@@ -103,6 +111,7 @@ def _copy_parts(parts: BundleParts, templates: Path, bundle: Path) -> None:
     _copy(templates / "runtime/model.h", bundle / "include/model.h")
     for path in list_files(parts.check):
         _copy(parts.check / path, bundle / "check" / path)
+    copy_licenses(parts.licenses, bundle)
     if parts.weights is not None:
         _link_or_copy(parts.weights, bundle / WEIGHTS)
 

@@ -14,6 +14,7 @@ from builder.compiler.signature import read_signature
 from builder.model.artifact import Assembly, Sizes
 from builder.model.target import Platform
 from builder.payload.bionic import read_symbols
+from builder.payload.licenses import license_texts
 from builder.payload.link import Linked, Place, link
 from builder.payload.tools import Zig
 from builder.ports import Log
@@ -59,6 +60,7 @@ def assemble(
         arena_bytes=plan["arena_bytes"],
         weights_bytes=plan["weights_bytes"],
         versions=recorded_versions(),
+        licenses=license_texts(step.target.platform, templates, zig),
     )
     layout.lay_out(parts, templates, output / "bundle")
     packed = output / "bundle.tar.gz"

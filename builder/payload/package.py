@@ -18,6 +18,7 @@ from builder.model.receipt import verification_from_json
 from builder.payload.assemble import recorded_versions
 from builder.payload.bionic import BionicLinker, read_symbols
 from builder.payload.java import compile_java
+from builder.payload.licenses import license_texts
 from builder.payload.tools import Zig
 from builder.ports import Log
 from builder.steps import Assemble, Package
@@ -53,6 +54,7 @@ def package(
             weights_bytes=max(each["sizes"]["weights"] for each in assemblies),
         ),
         versions=recorded_versions(),
+        licenses=license_texts(step.assembled[0].target.platform, templates, zig),
     )
     aar.lay_out_aar(parts, templates, scratch, output / "bundle")
     packed = output / "bundle.tar.gz"

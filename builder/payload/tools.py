@@ -38,6 +38,16 @@ class Zig:
             list(pool.map(self.run, commands))
 
     @property
+    def license(self) -> Path:
+        """The license of zig, and so of its compiler-rt."""
+        return _ZIG / "LICENSE"
+
+    @property
+    def license_of_musl(self) -> Path:
+        """The license of the C library that static programs hold."""
+        return _ZIG / "lib" / "libc" / "musl" / "COPYRIGHT"
+
+    @property
     def compiler_rt(self) -> Path:
         """Where zig keeps the source of the functions that compilers call on their own."""
         return _ZIG / "lib" / "compiler_rt.zig"

@@ -108,7 +108,7 @@ def link_shared(
         *("-soname", out.name, "--version-script", str(exports)),
         *("--hash-style=gnu", "--eh-frame-hdr", "--build-id=sha1"),
         *("--gc-sections", "--as-needed", "--no-undefined"),
-        *("-z", "now", "-z", "relro", "-z", "noexecstack"),
+        *("-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "nodelete"),
         *("-z", f"max-page-size={ANDROID_PAGE_BYTES}"),
         *("-o", str(out)),
         *map(str, objects),

@@ -33,6 +33,9 @@ _ANDROID_RUNNERS = {
 ANDROID_PAGE_BYTES = 16384
 """The largest page of an Android device."""
 
+_HARDENING = ("-fstack-protector-strong",)
+# Return addresses are signed; on cores without pointer authentication that is two no-ops.
+_HARDENING_OF_AARCH64 = (*_HARDENING, "-mbranch-protection=pac-ret")
 _LINK_OPTIONS = (
     "-Wl,--gc-sections",
     "-Wl,-z,relro",
@@ -69,6 +72,7 @@ def compile_c(
         *("cc", "-target", zig_target(platform, part), *_float_abi(platform)),
         *("-std=c11", "-O2", "-g0", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"),
         *("-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"),
+        *(_HARDENING_OF_AARCH64 if platform.arch == "aarch64" else _HARDENING),
         # C alone unwinds nothing, and Arm's tables would want symbols that only C++ provides.
         *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
         # The folder a build happens in must not reach the object.
@@ -89,6 +93,7 @@ def link_shared(platform: Platform, objects: Sequence[Path], exports: Path, out:
         *("cc", "-target", zig_target(platform)),
         *("-shared", "-s", "-o", str(out)),
         *(f"-Wl,-soname,{out.name}", f"-Wl,--version-script={exports}"),
+        "-Wl,-z,nodelete",  # dlclose must not take the code away that workers run
         *_LINK_OPTIONS,
         *map(str, objects),
         *("-lm", "-lpthread"),
@@ -96,11 +101,15 @@ def link_shared(platform: Platform, objects: Sequence[Path], exports: Path, out:
 
 
 def link_runner(platform: Platform, objects: Sequence[Path], out: Path) -> Argv:
-    """Return the command that links ``bin/run``: dynamic for glibc, static elsewhere."""
+    """Return the command that links ``bin/run``: dynamic for glibc, static elsewhere.
+
+    Both are position-independent, so that the kernel loads them at a random address.
+    """
     shared = loader(platform) == "shared"
     return (
         *("cc", "-target", zig_target(platform, "runner")),
-        *(() if shared else ("-static",)),
+        # zig takes "-static-pie" for "-static" without a word.
+        *(("-pie",) if shared else ("-static", "-pie")),
         *_page_size(platform),
         *("-s", "-o", str(out)),
         *_LINK_OPTIONS,

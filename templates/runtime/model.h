@@ -2,7 +2,9 @@
  *
  * A library holds exactly one model. Several instances may live at once and run in parallel; one
  * instance runs one inference at a time (concurrent bw_run calls on it wait for each other).
- * Nothing here prints, exits or changes process-wide state.
+ * Nothing here prints, exits or changes process-wide state. Worker threads take no signals but those
+ * of their own faults. In a forked child an instance with workers can only be destroyed; bw_run says
+ * so. A library stays in memory once it is loaded: dlclose unmaps nothing that a worker may run.
  */
 #ifndef BOARDWRIGHT_MODEL_H
 #define BOARDWRIGHT_MODEL_H
@@ -25,7 +27,7 @@ typedef enum bw_status {
   BW_ERROR_MEMORY = 2,   /* the system gave no memory */
   BW_ERROR_WEIGHTS = 3,  /* the weights file is missing, short, or not the one of this library */
   BW_ERROR_CPU = 4,      /* this CPU lacks an instruction set the kernels need */
-  BW_ERROR_THREAD = 5,   /* a worker thread could not be started */
+  BW_ERROR_THREAD = 5,   /* a worker could not be started, or was left behind by a fork */
   BW_ERROR_KERNEL = 6    /* a kernel reported a failure */
 } bw_status;
 

@@ -15,12 +15,15 @@ extern int *__errno_location(void);
 #if defined(__x86_64__) && defined(__LP64__)
 enum { NR_READ = 0, NR_CLOSE = 3, NR_LSEEK = 8, NR_MMAP = 9, NR_MUNMAP = 11, NR_FUTEX = 202 };
 enum { NR_SCHED_SETAFFINITY = 203, NR_SCHED_GETAFFINITY = 204, NR_OPENAT = 257 };
+enum { NR_RT_SIGPROCMASK = 14, NR_GETPID = 39 };
 #elif defined(__aarch64__) && defined(__LP64__)
 enum { NR_READ = 63, NR_CLOSE = 57, NR_LSEEK = 62, NR_MMAP = 222, NR_MUNMAP = 215, NR_FUTEX = 98 };
 enum { NR_SCHED_SETAFFINITY = 122, NR_SCHED_GETAFFINITY = 123, NR_OPENAT = 56 };
+enum { NR_RT_SIGPROCMASK = 135, NR_GETPID = 172 };
 #elif defined(__arm__)
 enum { NR_READ = 3, NR_CLOSE = 6, NR_LLSEEK = 140, NR_MMAP = 192 /* mmap2 */, NR_MUNMAP = 91, NR_FUTEX = 240 };
 enum { NR_SCHED_SETAFFINITY = 241, NR_SCHED_GETAFFINITY = 242, NR_OPENAT = 322 };
+enum { NR_RT_SIGPROCMASK = 175, NR_GETPID = 20 };
 #else
 #error "no system call numbers for this architecture"
 #endif
@@ -31,6 +34,9 @@ enum { SEEK_TO_END = 2, PROTECTION_READ = 1, MAPPING_PRIVATE = 2 };
 enum { ERRNO_NOENT = 2, ERRNO_NOMEM = 12, ERRNO_ACCES = 13 };
 enum { ERRNO_NODEV = 19, ERRNO_INVAL = 22, ERRNO_SPIPE = 29 };
 enum { CLOCK_IS_MONOTONIC = 1 };
+enum { BLOCK_SIGNALS = 0, SET_SIGNALS = 2, FIRST_REAL_TIME_SIGNAL = 32 };
+enum { SIGNAL_ILL = 4, SIGNAL_TRAP = 5, SIGNAL_BUS = 7, SIGNAL_FPE = 8, SIGNAL_SEGV = 11 };
+enum { SIGNAL_SYS = 31 };
 
 /* The symbol clock_gettime without a header's redirection takes two machine words on every libc. */
 struct bw_timespec {
@@ -82,6 +88,28 @@ void bw_lock_release(bw_lock *lock) {
   if (atomic_exchange(&lock->state, UNLOCKED) == CONTENDED)
     bw_futex_wake(&lock->state, 1);
 }
+
+/* The kernel's set of signals is 64 bits on every architecture here. */
+static uint64_t change_signals(long how, uint64_t set) {
+  uint64_t before = 0;
+  syscall(NR_RT_SIGPROCMASK, how, address(&set), address(&before), (long)sizeof set);
+  return before;
+}
+
+static uint64_t signal_bit(int number) { return UINT64_C(1) << (number - 1); }
+
+uint64_t bw_signals_block(void) {
+  uint64_t kept = signal_bit(SIGNAL_ILL) | signal_bit(SIGNAL_TRAP) | signal_bit(SIGNAL_BUS) |
+                  signal_bit(SIGNAL_FPE) | signal_bit(SIGNAL_SEGV) | signal_bit(SIGNAL_SYS);
+  /* setuid() and thread cancellation wait for every thread to answer one of these. */
+  for (int number = FIRST_REAL_TIME_SIGNAL; number < __libc_current_sigrtmin(); number++)
+    kept |= signal_bit(number);
+  return change_signals(BLOCK_SIGNALS, ~kept);
+}
+
+void bw_signals_restore(uint64_t blocked) { change_signals(SET_SIGNALS, blocked); }
+
+int32_t bw_process(void) { return (int32_t)syscall(NR_GETPID); }
 
 bool bw_cores_of_thread(bw_cores *cores) {
   memset(cores, 0, sizeof *cores);

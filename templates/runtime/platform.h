@@ -22,6 +22,7 @@ extern void *memset(void *to, int value, size_t bytes);
 extern int strcmp(const char *left, const char *right);
 extern void free(void *pointer);
 
+extern int __libc_current_sigrtmin(void);
 extern int pthread_create(unsigned long *thread, const void *attributes, void *(*start)(void *),
                           void *argument);
 extern int pthread_join(unsigned long thread, void **result);
@@ -58,6 +59,14 @@ static inline void bw_pause(void) {
   __asm__ __volatile__("yield");
 #endif
 }
+
+/* Block the signals that a process gets from outside, for the calling thread and those it starts.
+ * Left alone are faults of the thread itself and what the C library keeps for its own use. Return
+ * what was blocked before. */
+BW_HIDDEN uint64_t bw_signals_block(void);
+BW_HIDDEN void bw_signals_restore(uint64_t blocked);
+
+BW_HIDDEN int32_t bw_process(void); /* the process's number: another one in a forked child */
 
 /* The set of cores a thread may run on. */
 enum { BW_CORE_LIMIT = 8192, BW_CORE_WORDS = BW_CORE_LIMIT / (8 * (int)sizeof(unsigned long)) };

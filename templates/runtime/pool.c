@@ -165,13 +165,22 @@ void bw_pool_end_run(bw_pool *pool) {
   atomic_store_explicit(&pool->in_run, false, memory_order_relaxed);
 }
 
-void bw_pool_stop(bw_pool *pool) {
-  if (pool->workers == NULL)
-    return;
+bool bw_pool_is_forked(const bw_pool *pool) {
+  return pool->started != 0 && pool->process != bw_process();
+}
+
+static void join_workers(bw_pool *pool) {
   atomic_store(&pool->stopping, true);
   rouse(pool, UINT32_MAX);
   for (int32_t i = 0; i < pool->started; i++)
     pthread_join(pool->workers[i].thread, NULL);
+}
+
+void bw_pool_stop(bw_pool *pool) {
+  if (pool->workers == NULL)
+    return;
+  if (!bw_pool_is_forked(pool))
+    join_workers(pool);
   free(pool->workers);
   pool->workers = NULL;
 }
@@ -187,7 +196,7 @@ static bool pin_to(bw_pool *pool, int32_t core) {
 
 /* New threads inherit the cores of the one that starts them: being pinned first both places the
  * worker and shows whether the core may be used. */
-static bw_pool_error start_workers(bw_pool *pool, const int32_t *cores) {
+static bw_pool_error start_each(bw_pool *pool, const int32_t *cores) {
   for (int32_t i = 1; i < pool->threads; i++) {
     bw_worker *worker = &pool->workers[i - 1];
     *worker = (bw_worker){.pool = pool, .index = i};
@@ -198,6 +207,15 @@ static bw_pool_error start_workers(bw_pool *pool, const int32_t *cores) {
     pool->started = i;
   }
   return BW_POOL_OK;
+}
+
+/* They inherit the blocked signals, too: a handler of the program never runs on a worker. */
+static bw_pool_error start_workers(bw_pool *pool, const int32_t *cores) {
+  const uint64_t blocked = bw_signals_block();
+  pool->process = bw_process();
+  const bw_pool_error error = start_each(pool, cores);
+  bw_signals_restore(blocked);
+  return error;
 }
 
 static bw_cores distinct_cores(int32_t threads, const int32_t *cores) {

@@ -38,6 +38,7 @@ typedef struct bw_pool {
 
   _Alignas(BW_ALIGNMENT) int32_t threads; /* the caller included */
   int32_t started;                        /* workers that run */
+  int32_t process;                        /* in which they do: a forked child has none of them */
   int32_t tasks;                          /* of a region that may be cut at will */
   uint64_t spin_ns;                       /* longest busy wait; 0 where cores are shared */
   int32_t refused_core;                   /* after BW_POOL_NO_CORE */
@@ -58,6 +59,9 @@ typedef enum bw_pool_error {
  * and the calling thread has its old cores. */
 BW_HIDDEN bw_pool_error bw_pool_start(bw_pool *pool, int32_t threads, const int32_t *cores);
 BW_HIDDEN void bw_pool_stop(bw_pool *pool);
+
+/* Tell whether the workers are of another process: this one was forked from it. */
+BW_HIDDEN bool bw_pool_is_forked(const bw_pool *pool);
 
 /* Say that regions follow each other from here on, so that workers stay awake, until the end. */
 BW_HIDDEN void bw_pool_begin_run(bw_pool *pool);

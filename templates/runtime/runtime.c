@@ -229,6 +229,9 @@ static bw_status run_locked(bw_model *model, const void *const *inputs, void *co
 bw_status bw_run(bw_model *model, const void *const *inputs, void *const *outputs) {
   if (model == NULL || !model->ready)
     return BW_ERROR_ARGUMENT; /* last_error still tells why bw_create failed */
+  if (bw_pool_is_forked(&model->pool))
+    return fail(model, BW_ERROR_THREAD,
+                "the instance was made before this process was forked; make a new one");
   bw_lock_acquire(&model->lock);
   const bw_status status = run_locked(model, inputs, outputs);
   bw_lock_release(&model->lock);

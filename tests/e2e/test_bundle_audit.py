@@ -23,7 +23,8 @@ INTERFACE = "".join(
     f'__attribute__((visibility("default"))) int {name}(void) {{ return 0; }}\n'
     for name in sorted(API_SYMBOLS)
 )
-SHARED = ("-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-soname,libmodel.so")
+HARDENED = ("-fstack-protector-all", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,nodelete")
+SHARED = ("-shared", "-fPIC", "-fvisibility=hidden", *HARDENED, "-Wl,-soname,libmodel.so")
 Compile = Callable[..., Path]
 
 

@@ -99,6 +99,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, compiler: Compiler) -> Path
         arena_bytes=64,
         weights_bytes=7,
         versions=(("test", "1"),),
+        licenses={},
     )
     folder = tmp_path_factory.mktemp("bundle dir") / "double"  # a space, as users have
     lay_out(parts, TEMPLATES, folder)

@@ -43,10 +43,18 @@ def play(program: Path, weights: Path, scenario: str) -> None:
         "observes",
         "takes_weights_from_memory",
         "needs_weights_path",
+        "workers_block_signals",
     ],
 )
 def test_library(gcc: Gcc, weights: Path, sanitizer: str, scenario: str) -> None:
     play(gcc.model_program(sanitizer), weights, scenario)
+
+
+@pytest.mark.parametrize("sanitizer", ["none", "asan"])  # tsan allows a child no new threads
+def test_an_instance_is_refused_and_can_be_destroyed_in_a_forked_child(
+    gcc: Gcc, weights: Path, sanitizer: str
+) -> None:
+    play(gcc.model_program(sanitizer), weights, "survives_a_fork")
 
 
 SPEEDS = {

@@ -5,9 +5,14 @@
 #include "expect.h"
 #include "model.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ELEMENTS = 4 * 256, INPUTS = 4, OUTPUTS = 6, ROUNDS = 50, TEAM = 4 };
 
@@ -405,6 +410,89 @@ static void runs_with_embedded_weights(void) {
   bw_destroy(model);
 }
 
+/* The signals that a thread of this process blocks, as the kernel tells them. */
+static uint64_t blocked_by(const char *thread) {
+  char path[64], line[256];
+  unsigned long long blocked = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
+  FILE *file = fopen(path, "r");
+  EXPECT(file != NULL);
+  while (fgets(line, sizeof line, file) != NULL)
+    sscanf(line, "SigBlk: %llx", &blocked);
+  fclose(file);
+  return blocked;
+}
+
+static bool has_signal(uint64_t set, int number) { return (set >> (number - 1) & 1) != 0; }
+
+static void expect_mask_of_worker(uint64_t mask) {
+  EXPECT(has_signal(mask, SIGTERM) && has_signal(mask, SIGINT) && has_signal(mask, SIGALRM));
+  EXPECT(has_signal(mask, SIGRTMIN) && has_signal(mask, SIGRTMAX));
+  EXPECT(!has_signal(mask, SIGSEGV) && !has_signal(mask, SIGFPE) && !has_signal(mask, SIGBUS));
+  EXPECT(!has_signal(mask, 32) && !has_signal(mask, 33)); /* the C library's own */
+}
+
+/* How many threads beside this one are past their start, where the C library blocks everything; a
+ * sanitizer's own thread blocks nothing. */
+static int32_t settled_workers(const char *own) {
+  int32_t workers = 0;
+  DIR *threads = opendir("/proc/self/task");
+  EXPECT(threads != NULL);
+  for (struct dirent *entry; (entry = readdir(threads)) != NULL;) {
+    if (entry->d_name[0] == '.' || strcmp(entry->d_name, own) == 0)
+      continue;
+    const uint64_t mask = blocked_by(entry->d_name);
+    if (mask == 0 || has_signal(mask, SIGSEGV))
+      continue;
+    expect_mask_of_worker(mask);
+    workers++;
+  }
+  closedir(threads);
+  return workers;
+}
+
+static void workers_block_signals(void) {
+  bw_model *model = start(TEAM);
+  char own[32];
+  snprintf(own, sizeof own, "%d", (int)getpid());
+  int32_t workers = settled_workers(own);
+  for (int i = 0; i < 2000 && workers != TEAM - 1; i++) {
+    usleep(5000);
+    workers = settled_workers(own);
+  }
+  EXPECT(workers == TEAM - 1);
+  EXPECT(blocked_by(own) == 0);
+  bw_destroy(model);
+}
+
+static void in_child(bw_model *model, buffers *b, bool runs) {
+  fill(b, 0, 1);
+  const bw_status status = bw_run(model, b->inputs, b->outputs);
+  EXPECT(status == (runs ? BW_OK : BW_ERROR_THREAD));
+  EXPECT(runs || strstr(bw_last_error(model), "forked") != NULL);
+  bw_destroy(model);
+  bw_model *fresh = start(runs ? 1 : TEAM);
+  run_many(fresh, 3);
+  bw_destroy(fresh);
+  _exit(0);
+}
+
+static void survives_a_fork(void) {
+  for (int32_t threads = 1; threads <= TEAM; threads += TEAM - 1) {
+    static buffers b;
+    bw_model *model = start(threads);
+    run_many(model, 1);
+    const pid_t child = fork();
+    if (child == 0)
+      in_child(model, &b, threads == 1);
+    int status = -1;
+    EXPECT(waitpid(child, &status, 0) == child);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    run_many(model, 2); /* the parent's workers are all there */
+    bw_destroy(model);
+  }
+}
+
 static const struct {
   const char *name;
   void (*play)(void);
@@ -428,6 +516,8 @@ static const struct {
     {"refuses_cpu", refuses_cpu},
     {"runs_without_inputs", runs_without_inputs},
     {"runs_with_embedded_weights", runs_with_embedded_weights},
+    {"workers_block_signals", workers_block_signals},
+    {"survives_a_fork", survives_a_fork},
 };
 
 int main(int argc, char **argv) {

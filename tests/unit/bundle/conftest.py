@@ -36,6 +36,7 @@ def parts(tmp_path: Path) -> BundleParts:
         arena_bytes=640,
         weights_bytes=2304,
         versions=(("boardwright", "0.1.0"), ("zig", "0.0")),
+        licenses={"zig": _write(made / "LICENSE", b"MIT")},
     )
 
 

@@ -59,6 +59,7 @@ def made(tmp_path: Path, *abis: AbiParts) -> Path:
         check=check,
         memory=Memory(arena_bytes=64, weights_bytes=6),
         versions=(("zig", "0"),),
+        licenses={"zig": check / "tolerance.txt"},
     )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -72,6 +73,7 @@ def test_an_archive_holds_what_android_and_prefab_look_for(tmp_path: Path) -> No
     )
     verify_bundle(bundle)
     assert read_manifest(bundle).target == "android"
+    assert (bundle / "licenses" / "zig.txt").is_file()
     with zipfile.ZipFile(bundle / "tiny.aar") as aar:
         names = set(aar.namelist())
         manifest = ElementTree.fromstring(aar.read("AndroidManifest.xml"))

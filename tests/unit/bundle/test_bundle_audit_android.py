@@ -16,6 +16,7 @@ BIONIC = Libc(family="bionic", floor=None, api=24)
 ARM64 = Platform(arch="aarch64", libc=BIONIC)
 ARMV7 = Platform(arch="armv7", libc=BIONIC)
 SYMBOLS = (
+    BionicSymbol(name="__stack_chk_fail", library="libc.so", api=1),
     BionicSymbol(name="free", library="libc.so", api=1),
     BionicSymbol(name="getrandom", library="libc.so", api=28),
 )
@@ -33,6 +34,7 @@ RELRO = replace(RELOCATED, type="PT_GNU_RELRO", writable=False, align=1)
 VARIABLES = replace(RELOCATED, start=0xC000, end=0xC100, offset=0x4000)
 STACK = replace(CODE, type="PT_GNU_STACK", executable=False, end=0, align=0)
 FREE = Import(symbol="free", version=None, library=None, weak=False)
+STACK_CHECK = replace(FREE, symbol="__stack_chk_fail")
 LIBRARY = Elf(
     size_bytes=0x4100,
     machine="EM_AARCH64",
@@ -50,13 +52,23 @@ LIBRARY = Elf(
     text_relocations=(),
     packed_relocations=False,
     gnu_hash=True,
-    imports=(FREE,),
+    position_independent_executable=False,
+    binds_at_load=True,
+    stays_loaded=True,
+    imports=(FREE, STACK_CHECK),
     version_needs=(),
     exports=tuple(sorted(API_SYMBOLS)),
 )
 WITH_TLS = replace(LIBRARY, segments=(*LIBRARY.segments, replace(CODE, type="PT_TLS")))
 ARM_LIBRARY = replace(LIBRARY, machine="EM_ARM", bits=32, flags=0x5000200)
-RUNNER = replace(LIBRARY, type="ET_EXEC", needed=(), imports=(), soname=None, gnu_hash=False)
+RUNNER = replace(
+    LIBRARY,
+    position_independent_executable=True,
+    needed=(),
+    imports=(),
+    soname=None,
+    gnu_hash=False,
+)
 
 
 def segments(*changed: tuple[Segment, Segment]) -> Elf:
@@ -102,15 +114,18 @@ def test_a_library_for_each_kind_of_abi_passes() -> None:
         ),
         (
             ("api-level", "getrandom"),
-            replace(LIBRARY, imports=(replace(FREE, symbol="getrandom"),)),
+            replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="getrandom"))),
         ),
         (
             ("unresolved", "__aarch64_ldadd4_acq_rel"),
-            replace(LIBRARY, imports=(FREE, replace(FREE, symbol="__aarch64_ldadd4_acq_rel"))),
+            replace(
+                LIBRARY,
+                imports=(*LIBRARY.imports, replace(FREE, symbol="__aarch64_ldadd4_acq_rel")),
+            ),
         ),
         (
             ("unresolved", "mystery"),
-            replace(LIBRARY, imports=(replace(FREE, symbol="mystery", weak=True),)),
+            replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="mystery", weak=True))),
         ),
         (("export", "main"), replace(LIBRARY, exports=(*LIBRARY.exports, "main"))),
     ],
@@ -139,7 +154,10 @@ def test_versions_that_the_libraries_of_an_ndk_have_are_those_of_their_level() -
 def test_what_newer_levels_have_may_be_used_there(level: int) -> None:
     newer = Platform(arch="aarch64", libc=replace(BIONIC, api=level))
     assert rules(replace(LIBRARY, packed_relocations=True), newer) == []
-    assert rules(replace(LIBRARY, imports=(replace(FREE, symbol="getrandom"),)), newer) == []
+    assert (
+        rules(replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="getrandom"))), newer)
+        == []
+    )
     assert bool(rules(WITH_TLS, newer)) == (level < 29)
 
 
@@ -150,6 +168,8 @@ def test_the_runner_is_static_and_fits_large_pages(arch: Arch) -> None:
     runner = replace(RUNNER, machine=machines[arch], bits=32 if arch == "armv7" else 64)
     assert judge(runner, policy) == ()
     small = replace(runner, segments=(replace(CODE, align=0x1000), *runner.segments[1:]))
-    dynamic = replace(small, interpreter="/system/bin/linker64", needed=("libc.so",))
+    dynamic = replace(
+        small, interpreter="/system/bin/linker64", needed=("libc.so",), imports=(STACK_CHECK,)
+    )
     found = [violation.rule for violation in judge(dynamic, policy)]
     assert found == ["needed", "interpreter", "page-alignment"]

@@ -52,6 +52,7 @@ LIBRARY = Elf(
         a_segment(executable=True, start=0, end=4096),
         a_segment(writable=True, start=8192, end=9000),
         a_segment("PT_GNU_STACK", writable=True),
+        a_segment("PT_GNU_RELRO", start=8192, end=8300),
     ),
     needed=("libm.so.6", "libpthread.so.0", "libc.so.6"),
     soname="libmodel.so",
@@ -60,27 +61,36 @@ LIBRARY = Elf(
     text_relocations=(),
     packed_relocations=False,
     gnu_hash=True,
+    position_independent_executable=False,
+    binds_at_load=True,
+    stays_loaded=True,
     imports=(
+        Import(symbol="__stack_chk_fail", version="GLIBC_2.4", library="libc.so.6", weak=False),
         Import(symbol="malloc", version="GLIBC_2.2.5", library="libc.so.6", weak=False),
         Import(symbol="clock_gettime", version="GLIBC_2.17", library="libc.so.6", weak=False),
         Import(symbol="__gmon_start__", version=None, library=None, weak=True),
     ),
     version_needs=(
         VersionNeed(version="GLIBC_2.2.5", library="libc.so.6"),
+        VersionNeed(version="GLIBC_2.4", library="libc.so.6"),
         VersionNeed(version="GLIBC_2.17", library="libc.so.6"),
     ),
     exports=tuple(sorted(API_SYMBOLS)),
 )
-RUNNER = replace(LIBRARY, interpreter="/lib64/ld-linux-x86-64.so.2", soname=None, exports=())
+RUNNER = replace(
+    LIBRARY,
+    interpreter="/lib64/ld-linux-x86-64.so.2",
+    position_independent_executable=True,
+    soname=None,
+    exports=(),
+)
 MUSL_LIBRARY = replace(
     LIBRARY,
     needed=("libc.so",),
     version_needs=(),
-    imports=(Import(symbol="malloc", version=None, library=None, weak=False),),
+    imports=tuple(replace(each, version=None, library=None) for each in LIBRARY.imports),
 )
-STATIC_RUNNER = replace(
-    RUNNER, type="ET_EXEC", interpreter=None, needed=(), imports=(), version_needs=()
-)
+STATIC_RUNNER = replace(RUNNER, interpreter=None, needed=(), imports=(), version_needs=())
 ARM_LIBRARY = replace(LIBRARY, machine="EM_ARM", bits=32, flags=0x5000400, vfp_args=1)
 ARM_OBJECT = replace(ARM_LIBRARY, type="ET_REL", flags=0x5000000, segments=(), exports=())
 
@@ -143,7 +153,7 @@ def test_what_the_toolchain_makes_passes(elf: Elf, platform: Platform, kind: Kin
             replace(
                 LIBRARY,
                 version_needs=(VersionNeed(version="GLIBC_ABI_DT_RELR", library="libc.so.6"),),
-                imports=(),
+                imports=LIBRARY.imports[:1],
             ),
         ),
         (
@@ -153,6 +163,7 @@ def test_what_the_toolchain_makes_passes(elf: Elf, platform: Platform, kind: Kin
             replace(
                 LIBRARY,
                 imports=(
+                    *LIBRARY.imports,
                     Import(
                         symbol="__aarch64_ldadd4_acq_rel", version=None, library=None, weak=False
                     ),
@@ -186,16 +197,29 @@ def test_what_the_toolchain_makes_passes(elf: Elf, platform: Platform, kind: Kin
         ),
         ("text-relocation", None, None, replace(LIBRARY, declares_text_relocations=True)),
         ("search-path", None, None, replace(LIBRARY, search_paths=("/opt/lib",))),
-        ("executable-stack", None, None, replace(LIBRARY, segments=LIBRARY.segments[:2])),
+        (
+            "executable-stack",
+            None,
+            None,
+            replace(LIBRARY, segments=(*LIBRARY.segments[:2], LIBRARY.segments[3])),
+        ),
         (
             "executable-stack",
             None,
             None,
             replace(
                 LIBRARY,
-                segments=(*LIBRARY.segments[:2], replace(LIBRARY.segments[2], executable=True)),
+                segments=(
+                    *LIBRARY.segments[:2],
+                    replace(LIBRARY.segments[2], executable=True),
+                    LIBRARY.segments[3],
+                ),
             ),
         ),
+        ("no-relro", None, None, replace(LIBRARY, segments=LIBRARY.segments[:3])),
+        ("no-relro", None, None, replace(LIBRARY, binds_at_load=False)),
+        ("unloadable", None, None, replace(LIBRARY, stays_loaded=False)),
+        ("no-stack-protector", None, None, replace(LIBRARY, imports=LIBRARY.imports[1:])),
         (
             "writable-code",
             None,
@@ -222,13 +246,20 @@ def test_one_fault_of_a_library_is_one_violation(
         ("interpreter", replace(RUNNER, interpreter="/lib/ld-musl-x86_64.so.1"), X86_64,
          "executable"),
         ("interpreter", replace(RUNNER, interpreter=None), X86_64, "executable"),
+        ("type", replace(RUNNER, type="ET_REL"), X86_64, "executable"),
+        ("fixed-address", replace(RUNNER, type="ET_EXEC", position_independent_executable=False),
+         X86_64, "executable"),
+        ("fixed-address", replace(STATIC_RUNNER, position_independent_executable=False),
+         X86_64_MUSL, "executable"),
         ("interpreter", replace(STATIC_RUNNER, interpreter="/lib/ld-musl-x86_64.so.1"),
          X86_64_MUSL, "executable"),
-        ("needed", replace(STATIC_RUNNER, needed=("libc.so",)), X86_64_MUSL, "executable"),
+        ("needed", replace(STATIC_RUNNER, needed=("libc.so",), imports=LIBRARY.imports[:1]),
+         X86_64_MUSL, "executable"),
         ("needed", replace(MUSL_LIBRARY, needed=("libc.so.6",)), X86_64_MUSL, "shared library"),
         ("symbol-version", replace(MUSL_LIBRARY, version_needs=LIBRARY.version_needs[:1]),
          X86_64_MUSL, "shared library"),
-        ("unresolved", replace(MUSL_LIBRARY, needed=()), X86_64_MUSL, "shared library"),
+        ("unresolved", replace(MUSL_LIBRARY, needed=(), imports=MUSL_LIBRARY.imports[1:2]),
+         X86_64_MUSL, "shared library"),
         ("float-abi", replace(ARM_LIBRARY, flags=0x5000000), ARMV7, "shared library"),
         ("float-abi", replace(ARM_LIBRARY, flags=0x5000200), ARMV7, "shared library"),
         ("float-abi", replace(ARM_LIBRARY, vfp_args=0), ARMV7, "shared library"),

@@ -28,6 +28,7 @@ LAYOUT = {
     "lib/cmake/boardwright-model/boardwright-model-config.cmake",
     "lib/libmodel.a",
     "lib/libmodel.so",
+    "licenses/zig.txt",
     "manifest.json",
     "python/boardwright_model/__init__.py",
     "python/boardwright_model/_abi.py",
