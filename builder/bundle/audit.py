@@ -49,7 +49,7 @@ def audit(path: Path, policy: ElfPolicy, objects: Sequence[Path] = ()) -> ElfFac
     """
     try:
         elf = read_elf(path)
-        if found := judge(elf, policy):
+        if found := (*judge(elf, policy), *_stack_protector(objects)):
             raise _failure(path, [_blame(violation, objects) for violation in found])
     except (MalformedElf, OSError) as error:
         raise _failure(
@@ -226,9 +226,9 @@ def _unloading(elf: Elf, policy: ElfPolicy) -> Iterator[Violation]:
         yield Violation(rule="unloadable", what=what)
 
 
-def _stack_protector(elf: Elf, _: ElfPolicy) -> Iterator[Violation]:
-    """Yield dynamic files without a check of their stack; a static file does not tell."""
-    if elf.needed and _STACK_CHECK not in {wanted.symbol for wanted in elf.imports}:
+def _stack_protector(objects: Sequence[Path]) -> Iterator[Violation]:
+    """Judge what a file is linked from: in the file, compiler-rt may have answered the wish."""
+    if objects and not any(_STACK_CHECK in undefined_symbols(path) for path in objects):
         what = "has no function that checks its stack: compile C with -fstack-protector-strong"
         yield Violation(rule="no-stack-protector", what=what)
 
@@ -248,7 +248,6 @@ _LINKED_RULES: tuple[Rule, ...] = (
     _address_space,
     _relro,
     _unloading,
-    _stack_protector,
     *ANDROID_RULES,
 )
 _REMEDIES = {

@@ -127,7 +127,8 @@ def test_a_symbol_newer_than_the_floor_is_named_with_the_object_that_wants_it(
     text = "int memfd_create(const char *, unsigned);\n" + INTERFACE.replace(
         "return 0", 'return memfd_create("x", 0)', 1
     )
-    wants = compiled("x86_64-linux-gnu.2.34", text, "-c", name="wants.o")
+    protect = ("-c", "-fstack-protector-all")
+    wants = compiled("x86_64-linux-gnu.2.34", text, *protect, name="wants.o")
     other = compiled("x86_64-linux-gnu.2.34", "int other;\n", "-c", name="other.o")
     path = compiled("x86_64-linux-gnu.2.34", text)
     with pytest.raises(BuildFailed) as caught:
@@ -136,6 +137,15 @@ def test_a_symbol_newer_than_the_floor_is_named_with_the_object_that_wants_it(
     assert (violation["rule"], violation["symbol"]) == ("glibc-floor", "memfd_create")
     assert (violation["library"], violation["objects"]) == ("libc.so.6", ("wants.o",))
     assert audit(path, library_policy(floor="2.27")).glibc == "2.27"
+
+
+def test_c_that_never_checks_its_stack_is_refused(compiled: Compile) -> None:
+    path = compiled(X86_64_GNU, INTERFACE)
+    checked = compiled(X86_64_GNU, INTERFACE, "-c", "-fstack-protector-all", name="checked.o")
+    audit(path, library_policy(), [checked])
+    bare = compiled(X86_64_GNU, INTERFACE, "-c", name="bare.o")
+    audit(path, library_policy(), [bare, checked])
+    assert rules_broken(path, library_policy(), bare) == [("no-stack-protector", None)]
 
 
 def test_kernels_must_not_leak(compiled: Compile) -> None:

@@ -16,7 +16,6 @@ BIONIC = Libc(family="bionic", floor=None, api=24)
 ARM64 = Platform(arch="aarch64", libc=BIONIC)
 ARMV7 = Platform(arch="armv7", libc=BIONIC)
 SYMBOLS = (
-    BionicSymbol(name="__stack_chk_fail", library="libc.so", api=1),
     BionicSymbol(name="free", library="libc.so", api=1),
     BionicSymbol(name="getrandom", library="libc.so", api=28),
 )
@@ -34,7 +33,6 @@ RELRO = replace(RELOCATED, type="PT_GNU_RELRO", writable=False, align=1)
 VARIABLES = replace(RELOCATED, start=0xC000, end=0xC100, offset=0x4000)
 STACK = replace(CODE, type="PT_GNU_STACK", executable=False, end=0, align=0)
 FREE = Import(symbol="free", version=None, library=None, weak=False)
-STACK_CHECK = replace(FREE, symbol="__stack_chk_fail")
 LIBRARY = Elf(
     size_bytes=0x4100,
     machine="EM_AARCH64",
@@ -55,7 +53,7 @@ LIBRARY = Elf(
     position_independent_executable=False,
     binds_at_load=True,
     stays_loaded=True,
-    imports=(FREE, STACK_CHECK),
+    imports=(FREE,),
     version_needs=(),
     exports=tuple(sorted(API_SYMBOLS)),
 )
@@ -114,7 +112,7 @@ def test_a_library_for_each_kind_of_abi_passes() -> None:
         ),
         (
             ("api-level", "getrandom"),
-            replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="getrandom"))),
+            replace(LIBRARY, imports=(replace(FREE, symbol="getrandom"),)),
         ),
         (
             ("unresolved", "__aarch64_ldadd4_acq_rel"),
@@ -125,7 +123,7 @@ def test_a_library_for_each_kind_of_abi_passes() -> None:
         ),
         (
             ("unresolved", "mystery"),
-            replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="mystery", weak=True))),
+            replace(LIBRARY, imports=(replace(FREE, symbol="mystery", weak=True),)),
         ),
         (("export", "main"), replace(LIBRARY, exports=(*LIBRARY.exports, "main"))),
     ],
@@ -154,10 +152,7 @@ def test_versions_that_the_libraries_of_an_ndk_have_are_those_of_their_level() -
 def test_what_newer_levels_have_may_be_used_there(level: int) -> None:
     newer = Platform(arch="aarch64", libc=replace(BIONIC, api=level))
     assert rules(replace(LIBRARY, packed_relocations=True), newer) == []
-    assert (
-        rules(replace(LIBRARY, imports=(STACK_CHECK, replace(FREE, symbol="getrandom"))), newer)
-        == []
-    )
+    assert rules(replace(LIBRARY, imports=(replace(FREE, symbol="getrandom"),)), newer) == []
     assert bool(rules(WITH_TLS, newer)) == (level < 29)
 
 
@@ -169,7 +164,9 @@ def test_the_runner_is_static_and_fits_large_pages(arch: Arch) -> None:
     assert judge(runner, policy) == ()
     small = replace(runner, segments=(replace(CODE, align=0x1000), *runner.segments[1:]))
     dynamic = replace(
-        small, interpreter="/system/bin/linker64", needed=("libc.so",), imports=(STACK_CHECK,)
+        small,
+        interpreter="/system/bin/linker64",
+        needed=("libc.so",),
     )
     found = [violation.rule for violation in judge(dynamic, policy)]
     assert found == ["needed", "interpreter", "page-alignment"]
