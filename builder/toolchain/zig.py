@@ -33,6 +33,8 @@ _ANDROID_RUNNERS = {
 ANDROID_PAGE_BYTES = 16384
 """The largest page of an Android device."""
 
+# Nothing of the runner is in an inference; what it weighs is copied to every board.
+_OPTIMISATION: dict[Part, str] = {"library": "-O2", "runner": "-Os"}
 _HARDENING = ("-fstack-protector-strong",)
 # Return addresses are signed; on cores without pointer authentication that is two no-ops.
 _HARDENING_OF_AARCH64 = (*_HARDENING, "-mbranch-protection=pac-ret")
@@ -70,7 +72,14 @@ def compile_c(
     """Return the command that compiles one C or assembly file to a position-independent object."""
     return (
         *("cc", "-target", zig_target(platform, part), *_float_abi(platform)),
-        *("-std=c11", "-O2", "-g0", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=undefined"),
+        *(
+            "-std=c11",
+            _OPTIMISATION[part],
+            "-g0",
+            "-fPIC",
+            "-fvisibility=hidden",
+            "-fno-sanitize=undefined",
+        ),
         *("-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"),
         *(_HARDENING_OF_AARCH64 if platform.arch == "aarch64" else _HARDENING),
         # C alone unwinds nothing, and Arm's tables would want symbols that only C++ provides.

@@ -138,10 +138,12 @@ def test_boards_run(tmp_path: Path, triple: str, emulators: tuple[str, ...]) -> 
     assert call(emulator, runner, "--check").returncode == 3
 
 
-def compiling(platform: Platform, source: Path, out: Path) -> tuple[str, ...]:
+def compiling(platform: Platform, source: Path, out: Path, part: toolchain.Part) -> tuple[str, ...]:
     """Return what the build says to zig cc, with the fixture's own definitions."""
     defines = (CHECKSUM.removeprefix("-D"),)
-    command = toolchain.compile_c(platform, source, out, include=RUNTIME, defines=defines)
+    command = toolchain.compile_c(
+        platform, source, out, include=RUNTIME, defines=defines, part=part
+    )
     return command[1:]
 
 
@@ -152,11 +154,13 @@ PLATFORMS = (
 )
 
 
-def objects_of(platform: Platform, sources: Iterable[Path], folder: Path) -> list[Path]:
+def objects_of(
+    platform: Platform, part: toolchain.Part, sources: Iterable[Path], folder: Path
+) -> list[Path]:
     objects = []
     for source in sources:
         objects.append(folder / f"{source.stem}.o")
-        zig(*compiling(platform, source, objects[-1]), folder=folder)
+        zig(*compiling(platform, source, objects[-1], part), folder=folder)
     return objects
 
 
@@ -164,7 +168,7 @@ def a_library(platform: Platform, folder: Path) -> Path:
     """Return the fixture model's library as the build compiles and links it."""
     exports, library = folder / "exports.map", folder / "libmodel.so"
     exports.write_text("{ global: bw_*; local: *; };\n")
-    objects = objects_of(platform, MODEL, folder)
+    objects = objects_of(platform, "library", MODEL, folder)
     zig(*toolchain.link_shared(platform, objects, exports, library)[1:], folder=folder)
     return library
 
@@ -173,7 +177,7 @@ def a_library(platform: Platform, folder: Path) -> Path:
 def test_code_stays_small(tmp_path: Path, platform: Platform) -> None:
     """As the build links it, with a fixture model of 4 KB inside."""
     library, runner = a_library(platform, tmp_path), tmp_path / "run"
-    objects = objects_of(platform, (*RUNNER, LOADERS["shared"]), tmp_path)
+    objects = objects_of(platform, "runner", (*RUNNER, LOADERS["shared"]), tmp_path)
     zig(*toolchain.link_runner(platform, objects, runner)[1:], folder=tmp_path)
     assert library.stat().st_size + runner.stat().st_size <= 64 * 1024
 
