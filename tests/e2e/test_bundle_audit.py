@@ -23,8 +23,13 @@ INTERFACE = "".join(
     f'__attribute__((visibility("default"))) int {name}(void) {{ return 0; }}\n'
     for name in sorted(API_SYMBOLS)
 )
-HARDENED = ("-fstack-protector-all", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,nodelete")
-SHARED = ("-shared", "-fPIC", "-fvisibility=hidden", *HARDENED, "-Wl,-soname,libmodel.so")
+HARDENED = ("-Wl,-z,relro", "-Wl,-z,now")
+SHARED = (
+    *("-shared", "-fPIC", "-fvisibility=hidden", *HARDENED),
+    *("-Wl,-z,nodelete", "-Wl,-soname,libmodel.so"),
+)
+OBJECT = ("-c", "-fstack-protector-strong")
+FILLS_AN_ARRAY = "void fill(char *); int sum(void) { char a[64]; fill(a); return a[9]; }\n"
 Compile = Callable[..., Path]
 
 
@@ -105,7 +110,13 @@ def test_a_musl_library_and_a_static_program_pass(compiled: Compile) -> None:
     facts = audit(compiled("x86_64-linux-musl", text), library_policy(floor=None))
     assert (facts.needed, facts.glibc) == (("libc.so",), None)
     program = compiled(
-        "x86_64-linux-musl", "void _start(void) {}\n", "-nostdlib", "-static", name="run"
+        "x86_64-linux-musl",
+        "void _start(void) {}\n",
+        "-nostdlib",
+        "-static",
+        "-pie",
+        *HARDENED,
+        name="run",
     )
     audit(program, policy_for(Platform(arch="x86_64", libc=Libc(family="musl", floor=None)),
                               "executable"))  # fmt: skip
@@ -127,9 +138,8 @@ def test_a_symbol_newer_than_the_floor_is_named_with_the_object_that_wants_it(
     text = "int memfd_create(const char *, unsigned);\n" + INTERFACE.replace(
         "return 0", 'return memfd_create("x", 0)', 1
     )
-    protect = ("-c", "-fstack-protector-all")
-    wants = compiled("x86_64-linux-gnu.2.34", text, *protect, name="wants.o")
-    other = compiled("x86_64-linux-gnu.2.34", "int other;\n", "-c", name="other.o")
+    wants = compiled("x86_64-linux-gnu.2.34", text, "-c", name="wants.o")
+    other = compiled("x86_64-linux-gnu.2.34", FILLS_AN_ARRAY, *OBJECT, name="other.o")
     path = compiled("x86_64-linux-gnu.2.34", text)
     with pytest.raises(BuildFailed) as caught:
         audit(path, library_policy(), [wants, other])
@@ -141,9 +151,8 @@ def test_a_symbol_newer_than_the_floor_is_named_with_the_object_that_wants_it(
 
 def test_c_that_never_checks_its_stack_is_refused(compiled: Compile) -> None:
     path = compiled(X86_64_GNU, INTERFACE)
-    checked = compiled(X86_64_GNU, INTERFACE, "-c", "-fstack-protector-all", name="checked.o")
-    audit(path, library_policy(), [checked])
-    bare = compiled(X86_64_GNU, INTERFACE, "-c", name="bare.o")
+    checked = compiled(X86_64_GNU, FILLS_AN_ARRAY, *OBJECT, name="checked.o")
+    bare = compiled(X86_64_GNU, FILLS_AN_ARRAY, "-c", "-fno-stack-protector", name="bare.o")
     audit(path, library_policy(), [bare, checked])
     assert rules_broken(path, library_policy(), bare) == [("no-stack-protector", None)]
 
