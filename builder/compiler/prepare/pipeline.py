@@ -14,7 +14,7 @@ import onnx
 
 from builder.bundle.names import file_stem
 from builder.compiler.plan import DATA_TYPES
-from builder.compiler.prepare import check_data, simplify, skeleton
+from builder.compiler.prepare import check_data, opsets, simplify, skeleton
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions
@@ -44,7 +44,7 @@ from builder.ports import Log
 SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     refuse_oversized,
     admit_contributed,
-    simplify.upgrade_opset,
+    opsets.upgrade_opset,
     expand_functions,
     rewrite_contributed,
     resolve_control_flow,
