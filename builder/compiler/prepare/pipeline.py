@@ -24,6 +24,7 @@ from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
 from builder.compiler.prepare.functions import expand_functions, inline_functions
 from builder.compiler.prepare.half import widen_halves
+from builder.compiler.prepare.padding import explicit_padding
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
@@ -49,6 +50,7 @@ SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     rewrite_contributed,
     resolve_control_flow,
     rewrite_contributed,
+    explicit_padding,
     fuse_quantized,
     simplify.fold,
     simplify.constants_to_initialisers,
@@ -60,6 +62,7 @@ SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     rewrite_operators,
     simplify.infer_shapes,
     refuse_unsupported,
+    explicit_padding,
     fold_batchnorm,
     simplify.infer_shapes,
 )

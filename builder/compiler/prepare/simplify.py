@@ -52,12 +52,43 @@ def constant_value(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
 
 
 def infer_shapes(skeleton: Skeleton) -> None:
-    """Annotate every value with its shape, as far as it does not depend on data."""
+    """Annotate every value with its shape, as far as it does not depend on data.
+
+    The ranks that outputs are noted with are hints: where they contradict the rest, they go.
+    """
     # What an earlier pass noted may no longer be so.
-    del skeleton.model.graph.value_info[:]
+    forget_shapes(skeleton.model.graph)
     try:
-        skeleton.model = onnx.shape_inference.infer_shapes(
-            skeleton.model, check_type=True, strict_mode=True, data_prop=True
-        )
+        skeleton.model = _inferred(skeleton.model)
     except Exception as error:  # InferenceError, or ValueError for types that do not exist
-        raise contradictory(error) from None
+        for output in skeleton.model.graph.output:
+            _forget_rank(output)
+        try:
+            skeleton.model = _inferred(skeleton.model)
+        except Exception:
+            raise contradictory(error) from None
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(
+        model, check_type=True, strict_mode=True, data_prop=True
+    )
+
+
+def forget_shapes(graph: onnx.GraphProto) -> None:
+    """Drop what a graph notes about the shapes of its values, but for its inputs.
+
+    Of outputs the rank stays, unless it is none: "a scalar" would pass for a known shape.
+    """
+    del graph.value_info[:]
+    for output in graph.output:
+        dims = output.type.tensor_type.shape.dim
+        for dim in dims:
+            dim.Clear()
+        if not dims:
+            _forget_rank(output)
+
+
+def _forget_rank(output: onnx.ValueInfoProto) -> None:
+    if output.type.HasField("tensor_type"):
+        output.type.tensor_type.ClearField("shape")
