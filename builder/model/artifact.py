@@ -38,9 +38,9 @@ class OutputError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """Why it says little that one output agrees with ONNX Runtime's."""
+    """What to know of one output, though it agrees with ONNX Runtime's."""
 
-    reason: Literal["not-finite", "reference-unstable"]
+    reason: Literal["declared-shape", "not-finite", "reference-unstable"]
     output: str
     why: str
 

@@ -100,18 +100,16 @@ def reference_outputs(
     options.add_session_config_entry("session.disable_prepacking", "1")
     names = [spec.name for spec in specs]
     try:
-        feed = {name: as_ort_value(array) for name, array in inputs.items()}
         session = onnxruntime.InferenceSession(
             str(model), options, providers=["CPUExecutionProvider"]
         )
-        values = [array_of(value) for value in session.run_with_ort_values(names, feed)]
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-        raise ModelRefused(
-            "ONNX Runtime does not run this model, so nothing could verify it",
-            reason="reference-failed",
-            why=" ".join(str(error).split())[:300],
-            remedy="if seeded inputs do not suit the model, give real ones: --inputs FILE.npz",
-        ) from None
+        raise _not_run(error, _LOADING) from None
+    try:
+        feed = {name: as_ort_value(array) for name, array in inputs.items()}
+        values = [array_of(value) for value in session.run_with_ort_values(names, feed)]
+    except Exception as error:
+        raise _not_run(error, _RUNNING) from None
     outputs = dict(zip(names, values, strict=True))
     for spec in specs:
         if outputs[spec.name].shape != spec.shape:
@@ -121,6 +119,21 @@ def reference_outputs(
                 why=f"{list(outputs[spec.name].shape)} against {list(spec.shape)}",
             )
     return outputs
+
+
+_LOADING = "see that a session of onnxruntime loads it: no inputs would change that"
+_RUNNING = "if seeded inputs do not suit the model, give real ones: --inputs FILE.npz"
+_MISSING = "export it with operators and types that onnxruntime has for CPUs"
+
+
+def _not_run(error: Exception, remedy: str) -> ModelRefused:
+    said = " ".join(str(error).split())
+    return ModelRefused(
+        "ONNX Runtime does not run this model, so nothing could verify it",
+        reason="reference-failed",
+        why=said[:300],
+        remedy=_MISSING if "NOT_IMPLEMENTED" in said else remedy,
+    )
 
 
 def as_ort_value(array: npt.NDArray[Any]) -> Any:

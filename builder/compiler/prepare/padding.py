@@ -5,6 +5,7 @@ Where ONNX and ONNX Runtime differ, the numbers are ONNX Runtime's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -165,15 +166,35 @@ def transposed(site: Site) -> bool:
 
 
 def _shape_of(site: Site) -> tuple[int, ...] | None:
-    """Return the shape that ONNX infers for what was put in a node's place."""
-    graph, types = site.graph, site.graph.types
-    node = site.made[0]
+    """Return the shape that ONNX infers for the first of what was put in a node's place."""
+    graph, types, node = site.graph, site.graph.types, site.made[0]
+    if any(name and name not in types for name in node.input):
+        return None
     inputs = [onnx.ValueInfoProto(name=n, type=types[n]) for n in node.input if n]
     alone = helper.make_graph([node], "alone", inputs, [])
     opsets = [helper.make_opsetid("", graph.opset)]
     inferred = onnx.shape_inference.infer_shapes(helper.make_model(alone, opset_imports=opsets))
     found = {value.name: value.type for value in inferred.graph.value_info}.get(node.output[0])
     return found and tuple(dim.dim_value for dim in found.tensor_type.shape.dim)
+
+
+def unpool(site: Site) -> bool:
+    """MaxUnpool: values scattered over zeros, of a given shape or of the one that was pooled."""
+    extents, given = site.shape(0), site.value(2)
+    if extents is None or not site.is_known(2):
+        return False
+    kernel = site.attribute("kernel_shape")
+    pads, rank = site.attribute("pads", [0] * 2 * len(kernel)), len(kernel)
+    strides = site.attribute("strides", [1] * rank)
+    windows = zip(extents[2:], kernel, strides, pads[:rank], pads[rank:], strict=True)
+    pooled = [(e - 1) * stride + k - before - after for e, k, stride, before, after in windows]
+    shape = [*extents[:2], *pooled] if given is None else [int(extent) for extent in given]
+    values, places = (site.reshape(name, [-1]) for name in site.node.input[:2])
+    zeros = np.zeros(math.prod(shape), site.dtype(0))
+    site.reshape(
+        site.emit("ScatterElements", zeros, places, values, axis=0), shape, to=site.node.output[0]
+    )
+    return True
 
 
 def _automatic(site: Site) -> str:
@@ -229,4 +250,5 @@ TABLE: Mapping[str, Rewrite] = {
     "ConvTranspose": transposed,
     "LpPool": pool,
     "MaxPool": pool,
+    "MaxUnpool": unpool,
 }

@@ -17,7 +17,7 @@ from builder.compiler.plan import DATA_TYPES
 from builder.compiler.prepare import check_data, opsets, simplify, skeleton
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
-from builder.compiler.prepare.cautions import cautions
+from builder.compiler.prepare.cautions import cautions, declared_shapes, misdeclared
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
@@ -38,6 +38,7 @@ from builder.compiler.refusals import dtype_name
 from builder.compiler.signature import write_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import BoardwrightError, ModelRefused
+from builder.model.artifact import Caution
 from builder.model.binding import UNBOUND, Binding
 from builder.model.tensor import Signature, TensorSpec
 from builder.ports import Log
@@ -89,6 +90,7 @@ def prepare(
         graph = skeleton.read(model, writer)
         as_given = skeleton.serialized(graph)
         _apply(inline_functions, graph, log)
+        declared = declared_shapes(graph.model.graph)
         in_steps = is_quantised(graph.model)
         constants = bind(graph, binding, read_frozen(binding, frozen))
         allow_memory(folding_bytes(graph))
@@ -111,7 +113,11 @@ def prepare(
         log(f"reference: {len(expected)} outputs from ONNX Runtime")
         again = _again(reference, feed, signature.outputs) if in_steps else ()
     _write_check(output / "check", signature, inputs, expected, again)
-    _write_cautions(output / "cautions.json", expected, again)
+    found = [*misdeclared(declared, signature.outputs), *_cautions(expected, again)]
+    for caution in found:
+        log(f"caution: {caution.output}: {caution.why}")
+    text = json.dumps([dataclasses.asdict(caution) for caution in found], indent=1)
+    (output / "cautions.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 @contextmanager
@@ -210,12 +216,6 @@ def _write_check(
     (folder / "tolerance.txt").write_text("".join(lines))
 
 
-def _write_cautions(
-    path: Path, expected: check_data.Arrays, again: Sequence[check_data.Arrays]
-) -> None:
-    found = [
-        dataclasses.asdict(caution)
-        for name, array in expected.items()
-        for caution in cautions(name, array, [other[name] for other in again])
-    ]
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def _cautions(expected: check_data.Arrays, again: Sequence[check_data.Arrays]) -> Iterator[Caution]:
+    for name, array in expected.items():
+        yield from cautions(name, array, [other[name] for other in again])

@@ -78,10 +78,20 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
 def forget_shapes(graph: onnx.GraphProto) -> None:
     """Drop what a graph notes about the shapes of its values, but for its inputs.
 
-    Of outputs the rank stays, unless it is none: "a scalar" would pass for a known shape.
+    Of outputs the rank stays, unless it is none: "a scalar" would pass for a known shape. An
+    output that is an input or a weight is what that is.
     """
+    make = onnx.helper.make_tensor_value_info
+    given = {
+        tensor.name: make(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in graph.initializer
+    }
+    given |= {value.name: value for value in graph.input}
     del graph.value_info[:]
     for output in graph.output:
+        if output.name in given:
+            output.CopyFrom(given[output.name])
+            continue
         dims = output.type.tensor_type.shape.dim
         for dim in dims:
             dim.Clear()

@@ -85,6 +85,7 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
         ) from None
     _complete_opsets(model)
     _shorten_domains(model)
+    _merge_opsets(model)
     require_wellformed(model)
     skeleton = Skeleton(model=model, writer=writer)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
@@ -123,6 +124,16 @@ def _shorten_domains(model: onnx.ModelProto) -> None:
     for entry in (*opsets, *model.functions, *called):
         if entry.domain == "ai.onnx":
             entry.domain = ""
+
+
+def _merge_opsets(model: onnx.ModelProto) -> None:
+    """Let an operator set be named once: some converters repeat themselves."""
+    for owner in (model, *model.functions):
+        entries = {(e.domain, e.version): e for e in owner.opset_import}
+        if len(entries) < len(owner.opset_import):
+            kept = [onnx.OperatorSetIdProto(domain=d, version=v) for d, v in entries]
+            del owner.opset_import[:]
+            owner.opset_import.extend(kept)
 
 
 def write(skeleton: Skeleton, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from builder.compiler.node_names import node_name, nodes, subgraphs
+from builder.compiler.refusals import MOST_AXES, too_many_axes
 from builder.errors import ModelRefused
 
 MOST_NODES = 200_000
@@ -42,11 +43,19 @@ def require_wellformed(model: onnx.ModelProto) -> None:
 
 
 def _require_opset(model: onnx.ModelProto) -> None:
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    versions: dict[str, list[int]] = {"": []}
+    for entry in model.opset_import:
+        versions.setdefault("" if entry.domain == "ai.onnx" else entry.domain, []).append(
+            entry.version
+        )
+    for domain, several in versions.items():
+        if len(several) > 1:
+            numbers = " and ".join(map(str, several[:4]))
+            raise _invalid(f"it names operator sets {numbers} of {domain or 'ONNX'!r} at once")
     newest = onnx.defs.onnx_opset_version()
-    if len(versions) != 1 or not 1 <= versions[0] <= newest:
+    if len(versions[""]) != 1 or not 1 <= versions[""][0] <= newest:
         raise _invalid(
-            f"it names operator set {versions} of ONNX, where one of 1 to {newest} is due"
+            f"it names operator set {versions['']} of ONNX, where one of 1 to {newest} is due"
         )
 
 
@@ -60,6 +69,9 @@ class _Scope:
 
     def read(self, graph: onnx.GraphProto) -> None:
         inputs = [_text(value.name, self._where) for value in graph.input]
+        for value in graph.input:
+            if (rank := len(value.type.tensor_type.shape.dim)) > MOST_AXES:
+                raise too_many_axes(f"input {value.name!r}", rank)
         weights = [_text(tensor.name, self._where) for tensor in _weights(graph)]
         for names in (inputs, weights):
             _require_unique(names, self._where)
@@ -147,6 +159,8 @@ def _require_unique(names: Iterable[str], where: str) -> None:
 
 
 def _require_extents(tensor: onnx.TensorProto) -> None:
+    if len(tensor.dims) > MOST_AXES:
+        raise too_many_axes(f"initialiser {tensor.name!r}", len(tensor.dims))
     if any(extent < 0 for extent in tensor.dims):
         raise ModelRefused(
             f"initialiser {tensor.name!r} has a negative extent",

@@ -316,3 +316,104 @@ def test_room_is_made_for_constants_that_a_model_computes(tmp_path: Path) -> Non
     folded = 2 * 200 * 300 * 4
     assert len(asked) == 1
     assert folded <= asked[0] <= 8 * folded
+
+
+FLOAT16, DOUBLE, BOOL = TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT, FLOAT16, DOUBLE, BOOL, TensorProto.BFLOAT16])
+def test_an_input_may_be_a_scalar_of_any_type(tmp_path: Path, dtype: int) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["t"], ["y"], to=TensorProto.FLOAT)],
+        "g",
+        [helper.make_tensor_value_info("t", dtype, [])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder = prepared(tmp_path, made)
+    assert np.load(folder / "check/inputs/t.npy").shape == ()
+
+
+def test_an_output_may_be_an_input_or_a_weight(tmp_path: Path) -> None:
+    weight = np.asarray([[1, 2, 3]], np.float32)
+    made = model(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3], "x": [2, 3], "w": [1, 3]},
+        weights={"w": weight},
+    )
+    folder = prepared(tmp_path, made)
+    files = {path.stem: np.load(path) for path in (folder / "check/expected").iterdir()}
+    assert len(files) == 3
+    np.testing.assert_array_equal(files["w"], weight)
+    x = np.load(folder / "check/inputs/x.npy")
+    assert any(np.array_equal(x, value) for value in files.values())
+
+
+def test_an_open_input_that_is_an_output_is_bound_in_both_places(tmp_path: Path) -> None:
+    made = model(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        inputs={"x": ["n", 3]},
+        outputs={"y": ["n", 3], "x": ["n", 3]},
+    )
+    folder = prepared(tmp_path, made, shapes={"x": (4, 3)})
+    assert {np.load(p).shape for p in (folder / "check/expected").iterdir()} == {(4, 3)}
+
+
+@pytest.mark.parametrize("declared", [[7, 2], [2], [2, 3, 1], []])
+def test_shapes_that_outputs_are_declared_with_are_hints(
+    tmp_path: Path, declared: list[int]
+) -> None:
+    made = model(
+        [helper.make_node("Relu", ["x"], ["h"]), helper.make_node("Neg", ["h"], ["y"])],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3]},
+    )
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, declared))
+    made.graph.value_info.append(
+        helper.make_tensor_value_info("h", TensorProto.FLOAT, [9, *declared])
+    )
+    folder = prepared(tmp_path, made)
+    assert np.load(folder / "check/expected/y.npy").shape == (2, 3)
+    found = json.loads((folder / "cautions.json").read_text())
+    assert [(one["reason"], one["output"]) for one in found] == [("declared-shape", "y")]
+
+
+def test_an_operator_set_may_be_named_twice(tmp_path: Path) -> None:
+    made = conv_bn_relu()
+    made.opset_import.append(helper.make_opsetid("", 17))
+    made.opset_import.append(helper.make_opsetid("ai.onnx", 17))
+    assert operators(prepared(tmp_path, made)) == ["Conv", "Relu"]
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
+def test_two_versions_of_an_operator_set_are_refused(tmp_path: Path, domain: str) -> None:
+    made = conv_bn_relu()
+    made.opset_import.append(helper.make_opsetid(domain, 3))
+    made.opset_import.append(helper.make_opsetid(domain, 2))
+    with pytest.raises(ModelRefused) as caught:
+        prepared(tmp_path, made)
+    assert caught.value.reason == "invalid-graph" and "and" in str(caught.value.why)
+
+
+@pytest.mark.parametrize("shape", [[1, 3, 7, 9], None])
+def test_what_is_unpooled_has_the_shape_that_is_given(
+    tmp_path: Path, shape: list[int] | None
+) -> None:
+    window = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    given = {} if shape is None else {"shape": np.asarray(shape)}
+    made = model(
+        [
+            helper.make_node("MaxPool", ["x"], ["p", "i"], **window),
+            helper.make_node("MaxUnpool", ["p", "i", *given], ["u"], **window),
+            helper.make_node("Relu", ["u"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 6, 8]},
+        outputs={"y": None},
+        weights=given,
+    )
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    np.testing.assert_array_equal(
+        run(folder, {"x": x})[0], np.load(folder / "check/expected/y.npy")
+    )
