@@ -27,7 +27,7 @@ from builder.cli.options import (
 from builder.cli.steps import Desk
 from builder.cli.toolchains import Choice
 from builder.effects.parsed import ParsedValues
-from builder.errors import ModelRefused
+from builder.errors import ModelRefused, UsageError
 from builder.matrix import select
 from builder.model.inspection import Inspection
 from builder.model.target import Target
@@ -107,10 +107,28 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
 def _inspect(
     flags: Flags, settings: Settings, targets: tuple[Target, ...], environment: Environment
 ) -> Inspection:
-    desk = Desk.of(flags.toolchain, targets, environment, seed=flags.seed)
-    artifact = desk.make(settings, plan_inspection, verbose=flags.verbose)
+    artifact = _inspected(flags, settings, targets, environment)
     text = (artifact / "inspection.json").read_text(encoding="utf-8")
     return Inspection.from_json(json.loads(text))
+
+
+def _inspected(
+    flags: Flags, settings: Settings, targets: tuple[Target, ...], environment: Environment
+) -> Path:
+    """Return the inspection: one that a container has made, else one that is made right here.
+
+    Nothing is compiled, so no image has to be built for it.
+    """
+    chosen = Desk.of(flags.toolchain, targets, environment, seed=flags.seed)
+    if found := chosen.found(settings, plan_inspection):
+        return found
+    try:
+        desk = Desk.of("local", targets, environment, seed=flags.seed)
+    except UsageError as failure:
+        if failure.reason != "missing-package":
+            raise
+        desk = chosen
+    return desk.make(settings, plan_inspection, verbose=flags.verbose)
 
 
 def _print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx.version_converter
 
+from builder.compiler.prepare.older_hardmax import hardmax_as_before
 from builder.compiler.prepare.older_resizing import resize_as_before
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.errors import ModelRefused
@@ -41,6 +42,7 @@ def convert_opset(skeleton: Skeleton, wanted: int) -> None:
             remedy=f"export the model with opset {wanted} or later",
         ) from None
     resize_as_before(skeleton.model.graph, opset)
+    hardmax_as_before(skeleton.model.graph, opset)
 
 
 def opset_of(model: onnx.ModelProto) -> int:

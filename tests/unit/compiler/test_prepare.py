@@ -417,3 +417,21 @@ def test_what_is_unpooled_has_the_shape_that_is_given(
     np.testing.assert_array_equal(
         run(folder, {"x": x})[0], np.load(folder / "check/expected/y.npy")
     )
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, -1])
+@pytest.mark.parametrize("operator", ["Hardmax", "Softmax", "LogSoftmax"])
+def test_before_operator_set_13_they_go_over_all_axes_from_one_on(
+    tmp_path: Path, operator: str, axis: int | None
+) -> None:
+    options = {} if axis is None else {"axis": axis}
+    made = model(
+        [helper.make_node(operator, ["x"], ["y"], **options)],
+        inputs={"x": [2, 3, 4]},
+        outputs={"y": [2, 3, 4]},
+        opset=11 if axis != -1 else 12,
+    )
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-6)
