@@ -10,7 +10,12 @@ import onnx
 
 from builder.compiler.node_names import nodes
 from builder.compiler.prepare import opsets, simplify
-from builder.compiler.prepare.rewrites import contributed, fused_attention, fused_integers
+from builder.compiler.prepare.rewrites import (
+    contributed,
+    fused_attention,
+    fused_integers,
+    quantised_recurrence,
+)
 from builder.compiler.prepare.rewriting import Rewrite, Site, rewrite
 from builder.compiler.prepare.skeleton import Skeleton
 
@@ -22,7 +27,12 @@ _OPSET = 17
 _UNNAMED = frozenset({"LayerNormalization", "SimplifiedLayerNormalization"})
 """What ONNX Runtime's optimiser writes as ONNX's own at any operator set."""
 
-_TABLE = {**contributed.TABLE, **fused_attention.TABLE, **fused_integers.TABLE}
+_TABLE = {
+    **contributed.TABLE,
+    **fused_attention.TABLE,
+    **fused_integers.TABLE,
+    **quantised_recurrence.TABLE,
+}
 
 
 def admit_contributed(skeleton: Skeleton) -> None:
