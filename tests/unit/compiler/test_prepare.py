@@ -435,3 +435,22 @@ def test_before_operator_set_13_they_go_over_all_axes_from_one_on(
     x = np.load(folder / "check/inputs/x.npy")
     expected = np.load(folder / "check/expected/y.npy")
     np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_behind_a_wrong_declaration_follow_from_those_of_the_inputs(tmp_path: Path) -> None:
+    make = helper.make_node
+    nodes = [
+        make("Shape", ["x"], ["extents"]),
+        make("Gather", ["extents", "last"], ["width"]),
+        make("Concat", ["width", "five"], ["wanted"], axis=0),
+        make("ConstantOfShape", ["wanted"], ["zeros"]),
+        make("Concat", ["minus", "width"], ["flat"], axis=0),
+        make("Reshape", ["x", "flat"], ["rows"]),
+        make("MatMul", ["rows", "zeros"], ["y"]),
+    ]
+    weights = {"last": np.asarray([2]), "five": np.asarray([5]), "minus": np.asarray([-1])}
+    made = model(nodes, inputs={"x": [1, 4, "width"]}, outputs={"y": ["n", "m"]}, weights=weights)
+    wrong = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "sequence", 7])
+    made.graph.output[0].CopyFrom(wrong)
+    folder = prepared(tmp_path, made, shapes={"x": (1, 4, 6)})
+    assert np.load(folder / "check/expected/y.npy").shape == (4, 5)

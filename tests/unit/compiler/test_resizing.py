@@ -164,25 +164,53 @@ def test_unusual_options_are_as_onnx_runtime_takes_them(tmp_path: Path, case: st
     compare(tmp_path, UNUSUAL[case])
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32"])
-def test_integers_are_interpolated_as_floats_and_truncated(tmp_path: Path, dtype: str) -> None:
-    data = RNG.integers(0, 120, (1, 7, 9, 3)).astype(dtype)
-    element = helper.np_dtype_to_tensor_dtype(data.dtype)
-    node = helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")
+LAYOUTS = {
+    "channels last": [1, 2, 1.5, 1],
+    "channels last, smaller": [1, 0.7, 1.3, 1],
+    "channels first": [1, 1, 1.5, 2.3],
+    "channels first, smaller": [1, 1, 0.5, 0.7],
+}
+
+
+def of_integers(dtype: str, scales: list[float], coordinates: str) -> onnx.ModelProto:
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    node = helper.make_node(
+        "Resize",
+        ["x", "", "scales"],
+        ["y"],
+        mode="linear",
+        coordinate_transformation_mode=coordinates,
+    )
     graph = helper.make_graph(
         [node],
         "g",
-        [helper.make_tensor_value_info("x", element, data.shape)],
+        [helper.make_tensor_value_info("x", element, [1, 7, 9, 8])],
         [helper.make_tensor_value_info("y", element, None)],
-        [numpy_helper.from_array(np.asarray([1, 2, 1.5, 1], F), "scales")],
+        [numpy_helper.from_array(np.asarray(scales, F), "scales")],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32"])
+def test_integers_are_interpolated_in_onnx_runtimes_order(
+    tmp_path: Path, dtype: str, layout: str, coordinates: str
+) -> None:
+    bounds = (-128, 128) if dtype == "int8" else (0, 256)
+    given = RNG.integers(*bounds, (1, 7, 9, 8)).astype(dtype)
+    made = of_integers(dtype, LAYOUTS[layout], coordinates)
     folder = prepared(tmp_path, made)
-    x = np.load(folder / "check/inputs/x.npy")
-    (found,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"x": x})
-    expected = np.load(folder / "check/expected/y.npy")
-    assert found.dtype == expected.dtype
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    (found,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"x": given})
+    session = onnxruntime.InferenceSession(made.SerializeToString())
+    np.testing.assert_array_equal(found, session.run(None, {"x": given})[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_kernels_interpolate_bytes_to_the_last_one(tmp_path: Path, layout: str) -> None:
+    made = of_integers("uint8", LAYOUTS[layout], "half_pixel")
+    assert errors(made, tmp_path, lanes=16)["outputs"] == [0.0]
 
 
 @pytest.mark.slow

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
-from builder.compiler.prepare.rewriting import Rewrite, Site
+from builder.compiler.prepare.rewriting import Array, Rewrite, Site
 
 Vector = npt.NDArray[np.float64]
 
@@ -62,11 +63,16 @@ def _interpolated(site: Site, data: str, axes: Sequence[Axis], changing: Sequenc
     They are truncated, or rounded and saturated behind a filter, as ONNX Runtime does it.
     """
     dtype, mode = site.dtype(0), site.attribute("mode")
+    fixed, plane = _is_fixed_point(site, axes), _plane(site, len(axes), changing)
+    if dtype.kind != "f" and plane and not fixed:
+        return site.cast(_between(site, data, axes, plane), dtype)
     wide = dtype if dtype.kind == "f" else np.dtype(np.float64)
     if wide != dtype:
         data = site.cast(data, wide)
     for position in changing:
         at = _coordinates(site, axes[position])
+        if fixed:
+            at = np.floor(np.clip(at, 0, axes[position].before - 1) * _ONE) / _ONE
         weights = _weights(site, at, axes[position], mode)
         data = _product(site, data, weights.astype(wide), position, len(axes))
     if wide == dtype:
@@ -75,6 +81,64 @@ def _interpolated(site: Site, data: str, axes: Sequence[Axis], changing: Sequenc
         limits = (np.asarray(limit, wide) for limit in (np.iinfo(dtype).min, np.iinfo(dtype).max))
         data = site.emit("Clip", site.emit("Round", data), *limits)
     return site.cast(data, dtype)
+
+
+_ONE = 1 << 10
+"""One in the fixed point of ONNX Runtime's places."""
+
+
+def _is_fixed_point(site: Site, axes: Sequence[Axis]) -> bool:
+    """Say whether ONNX Runtime counts in fixed point: bytes of images with channels last."""
+    if site.dtype(0).itemsize != 1 or site.attribute("mode") != "linear" or len(axes) != 4:
+        return False
+    last = not axes[0].changes and axes[1].changes and not axes[3].changes
+    return last and not site.attribute("antialias", 0)
+
+
+def _plane(site: Site, rank: int, changing: Sequence[int]) -> tuple[int, int] | None:
+    """Return the two axes between which ONNX Runtime adds four products an element, if it does."""
+    if site.attribute("mode") != "linear" or site.attribute("antialias", 0) or rank not in (2, 4):
+        return None
+    planes = [(rank - 2, rank - 1), (1, 2)]  # channels first, channels last
+    return next((plane for plane in planes if set(plane).issuperset(changing)), None)
+
+
+def _between(site: Site, data: str, axes: Sequence[Axis], plane: tuple[int, int]) -> str:
+    """Return the four products and their sum in float32: a truncated sum depends on each rounding.
+
+    Products are made in float64, lest a compiler fuse them with the sums.
+    """
+    wide = site.cast(data, np.float64)
+    (top, bottom, to_top, to_bottom), (left, right, to_left, to_right) = (
+        _neighbours(site, axes[position]) for position in plane
+    )
+    corners = [
+        (top, to_bottom, left, to_right),
+        (top, to_bottom, right, to_left),
+        (bottom, to_top, left, to_right),
+        (bottom, to_top, right, to_left),
+    ]
+    behind = [1] * (len(axes) - 1 - plane[1])
+    parts = []
+    for rows, by_row, columns, by_column in corners:
+        corner = site.emit("Gather", wide, rows, axis=plane[0])
+        corner = site.emit("Gather", corner, columns, axis=plane[1])
+        share = (by_column[None, :] * by_row[:, None]).reshape(len(by_row), -1, *behind)
+        parts.append(site.cast(site.emit("Mul", corner, share.astype(np.float64)), np.float32))
+    return reduce(lambda total, part: site.emit("Add", total, part), parts)
+
+
+def _neighbours(site: Site, axis: Axis) -> tuple[Array, Array, Array, Array]:
+    """Return the elements on both sides of each place, and how far it is from them."""
+    last = axis.before - 1
+    at = np.clip(_coordinates(site, axis), 0, last).astype(np.float32)
+    first = at.astype(np.int64)
+    second = np.minimum(first + 1, last)
+    to_first, to_second = (
+        np.where(first == second, np.float32(0.5), np.abs(at - one.astype(np.float32)))
+        for one in (first, second)
+    )
+    return first, second, to_first, to_second
 
 
 def _finish(site: Site, data: str, axes: Sequence[Axis], cropping: bool) -> None:
