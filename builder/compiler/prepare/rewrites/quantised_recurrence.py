@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from builder.compiler.prepare.rewriting import Array, Rewrite, Site
+from builder.compiler.prepare.rewrites.quantization import EXACT_IN_FLOAT32
+from builder.compiler.prepare.rewriting import Rewrite, Site
 
 MOST_STEPS = 256
 """More would be more nodes than it is worth."""
@@ -36,11 +38,14 @@ class _Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weight:
-    """One direction's integers [K, gates], their scales and zero points: one or one a column."""
+    """One direction's whole numbers [K, gates] as floats, and their scales: one or one a column.
 
-    integers: Array
-    scale: Array
-    zero_point: Array
+    Both are constants by name, which all steps share. ``exact`` holds every sum of products.
+    """
+
+    whole: str
+    scale: str
+    exact: np.dtype[Any]
 
 
 def lstm(site: Site) -> bool:
@@ -122,18 +127,23 @@ def _initial(layer: _Layer, position: int, direction: int) -> str | None:
 def _weight(site: Site, positions: tuple[int, int, int], direction: int) -> _Weight:
     integers, scale, zero_point = (site.value(position) for position in positions)
     assert integers is not None and scale is not None and zero_point is not None
+    whole = integers[direction].astype(np.int64) - int(zero_point[direction].reshape(-1)[0])
+    largest = 255 * int(np.abs(whole).sum(axis=0).max(initial=0))
+    exact = np.dtype(np.float32 if largest < EXACT_IN_FLOAT32 else np.float64)
     return _Weight(
-        integers=integers[direction],
-        scale=scale[direction],
-        zero_point=np.asarray(zero_point[direction].reshape(-1)[0], integers.dtype),
+        whole=site.constant(whole.astype(exact)),
+        scale=site.constant(scale[direction]),
+        exact=exact,
     )
 
 
 def _product(site: Site, quantised: list[str], weight: _Weight) -> str:
     """Return a quantised value times a weight, as floats."""
     values, scale, zero_point = quantised
-    whole = site.emit("MatMulInteger", values, weight.integers, zero_point, weight.zero_point)
-    return site.emit("Mul", site.cast(whole, np.float32), site.emit("Mul", scale, weight.scale))
+    whole, less = (site.cast(name, weight.exact) for name in (values, zero_point))
+    product = site.emit("MatMul", site.emit("Sub", whole, less), weight.whole)
+    steps = site.cast(product, np.float32)
+    return site.emit("Mul", steps, site.emit("Mul", scale, weight.scale))
 
 
 TABLE: Mapping[str, Rewrite] = {"DynamicQuantizeLSTM": lstm}
