@@ -23,6 +23,7 @@ from builder.effects.store import DiskStore
 from builder.effects.survey import survey_model, survey_npz, unchanged
 from builder.executor.execute import World, execute
 from builder.matrix import select
+from builder.model.model_limits import ModelLimits
 from builder.model.receipt import Receipt
 from builder.model.source import Source
 from builder.model.target import Target
@@ -51,6 +52,7 @@ class Flags:
     seed: int
     name: str | None
     verbose: bool
+    limits: ModelLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,7 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
         frozen_file=frozen_file,
         out=flags.out,
         inputs=flags.inputs,
+        limits=flags.limits,
     )
     project = read_project(file, parsed) if file else None
     return settle(wishes, project, file.parent if file else cwd)
@@ -156,6 +159,7 @@ def _request(
         frozen_inputs=_npz(settings.frozen_file, tools.memo),
         check_inputs=_npz(settings.inputs, tools.memo),
         seed=flags.seed,
+        limits=settings.limits,
         verify=flags.verify,
         machine=survey_machine(emulators, search_path=environment.search_path),
         payload=this_payload(),

@@ -10,6 +10,7 @@ from builder.effects.parsed import ParsedValues
 from builder.errors import UsageError
 from builder.matrix import decode
 from builder.model.binding import UNBOUND, Binding
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.project import Project
 from builder.project import FILENAME, parse
 
@@ -28,6 +29,7 @@ class Wishes:
     frozen_file: Path | None = None
     out: Path | None = None
     inputs: Path | None = None
+    limits: ModelLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Settings:
     out: Path
     inputs: Path | None
     project: Path | None
+    limits: ModelLimits = DEFAULT_LIMITS
 
 
 def find_project(start: Path) -> Path | None:
@@ -94,6 +97,7 @@ def settle(
         out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
         inputs=wishes.inputs or (root / own.inputs if own and own.inputs else None),
         project=root if project else None,
+        limits=wishes.limits,
     )
 
 

@@ -112,6 +112,7 @@ class Desk:
             frozen_inputs=self._npz(settings.frozen_file),
             check_inputs=self._npz(settings.inputs),
             seed=self.seed,
+            limits=settings.limits,
             verify="off",
             machine=survey_machine([], search_path=self.environment.search_path),
             payload=this_payload(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -126,7 +127,9 @@ class DiskStore:
             return False
         # Held open, so that no other folder can get the inode number of the one that is judged.
         try:
-            whole = artifact_index.is_whole(folder, key=key, memo=self._memo)
+            # A link leads to what somebody else can change.
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            whole = is_folder and artifact_index.is_whole(folder, key=key, memo=self._memo)
             if whole:
                 os.utime(folder / artifact_index.INDEX)
             else:

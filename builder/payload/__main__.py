@@ -83,6 +83,8 @@ def perform(job: Job, log: Log) -> None:
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                limits=step.limits,
+                digests={file.path: file.sha256 for file in step.source.files},
                 allow_memory=allow_memory,
                 allow_run=allow_run,
             )

@@ -143,6 +143,11 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _replace_by_link(artifact: Path) -> None:
+    artifact.rename(artifact.with_name("elsewhere"))
+    artifact.symlink_to("elsewhere")
+
+
 def _replace(path: Path, make: Callable[..., None], *arguments: object) -> None:
     path.unlink()
     make(path, *arguments)
@@ -163,6 +168,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "index of another key": lambda artifact: (artifact / INDEX).write_text(
         (artifact / INDEX).read_text().replace(KEY, OTHER)
     ),
+    "a link for the whole": lambda artifact: _replace_by_link(artifact),
+    "a pipe for the index": lambda artifact: _replace(artifact / INDEX, os.mkfifo),
+    "a link for the index": lambda artifact: _replace(
+        artifact / INDEX, Path.symlink_to, "/dev/zero"
+    ),
+    "a pipe for a file": lambda artifact: _replace(artifact / "small", os.mkfifo),
     "index not an object": lambda artifact: (artifact / INDEX).write_text("[]"),
     "index too deep": lambda artifact: (artifact / INDEX).write_text("[" * 100_000),
 }

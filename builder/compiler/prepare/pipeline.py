@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions, declared_shapes, misdeclared
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
+from builder.compiler.prepare.costs import live_bytes, refuse_costly
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
 from builder.compiler.prepare.functions import expand_functions, inline_functions
@@ -40,6 +41,7 @@ from builder.compiler.weights import WeightsWriter
 from builder.errors import BoardwrightError, ModelRefused
 from builder.model.artifact import Caution
 from builder.model.binding import UNBOUND, Binding
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.tensor import Signature, TensorSpec
 from builder.ports import Log
 
@@ -78,16 +80,20 @@ def prepare(
     binding: Binding = UNBOUND,
     frozen: Path | None = None,
     given: Path | None = None,
+    limits: ModelLimits = DEFAULT_LIMITS,
+    digests: Mapping[str, str] | None = None,
     allow_memory: Callable[[int], None] = lambda _: None,
-    allow_run: Callable[[int], None] = lambda _: None,
+    allow_run: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
     """Fill ``output`` with the artifact that ``builder.steps.Prepare`` describes.
 
-    ``allow_memory`` is told how many bytes folding constants takes, before anything is folded, and
-    ``allow_run`` what a run of the model takes, before ONNX Runtime runs it.
+    A model beyond ``limits`` is refused before anything of it is computed. Its files are used only
+    with the SHA-256 of ``digests``. ``allow_memory`` is told how many bytes folding constants
+    takes, before anything is folded, and ``allow_run`` what a run of the model takes at least and
+    at most, before ONNX Runtime runs it.
     """
     with WeightsWriter(output / skeleton.WEIGHTS_FILE) as writer:
-        graph = skeleton.read(model, writer)
+        graph = skeleton.read(model, writer, limits, digests)
         as_given = skeleton.serialized(graph)
         _apply(inline_functions, graph, log)
         declared = declared_shapes(graph.model.graph)
@@ -97,16 +103,17 @@ def prepare(
         for step in SKELETON_PASSES:
             _apply(step, graph, log)
         signature = _signature(graph)
-        limits = integer_limits(Graph.of(graph))
+        refuse_costly(graph, graph.model.graph)
+        below = integer_limits(Graph.of(graph))
         skeleton.write(graph, output / "model.onnx")
-    needed = run_bytes(graph)
+    needed = live_bytes(graph.model.graph, graph.spans), run_bytes(graph)
     del graph  # ONNX Runtime is about to hold the weights once more
-    allow_run(needed)
+    allow_run(*needed)
     write_signature(signature, output)
     if given is not None:
         inputs = check_data.given_inputs(given, signature.inputs)
     else:
-        inputs = seeded_inputs(signature.inputs, limits, seed)
+        inputs = seeded_inputs(signature.inputs, below, seed)
     with _beside_its_weights(as_given, output) as reference:
         feed = inputs | constants
         expected = check_data.reference_outputs(reference, feed, signature.outputs)
