@@ -90,7 +90,7 @@ def bisect(flags: Flags, environment: Environment) -> int:
 
 def _settings(flags: Flags, environment: Environment) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, environment.trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,

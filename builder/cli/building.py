@@ -21,6 +21,7 @@ from builder.effects.parsed import ParsedValues
 from builder.effects.publish import Publisher
 from builder.effects.store import DiskStore
 from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.effects.trust import Trust
 from builder.executor.execute import World, execute
 from builder.matrix import select
 from builder.model.model_limits import ModelLimits
@@ -81,7 +82,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
     Raises ``UsageError`` and ``ModelRefused`` for what cannot even be planned.
     """
     parsed = parsed_values(environment.cache_root)
-    settings = _settings(flags, parsed)
+    settings = _settings(flags, parsed, environment.trust)
     targets = _targets(flags, settings, parsed)
     memo = DigestMemo(environment.cache_root / "memo")
     tools = Tools(
@@ -117,9 +118,9 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
         return execute(work.plan, world, jobs=work.jobs)
 
 
-def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,

@@ -28,6 +28,7 @@ from builder.cli.options import (
 from builder.cli.steps import Desk
 from builder.cli.toolchains import Choice
 from builder.effects.parsed import ParsedValues
+from builder.effects.trust import Trust
 from builder.errors import ModelRefused, UsageError
 from builder.matrix import select
 from builder.model.inspection import Inspection
@@ -81,7 +82,7 @@ def command(**options: Any) -> int:
 def check(flags: Flags, environment: Environment) -> int:
     """Inspect the model and print the report; return the exit code."""
     parsed = parsed_values(environment.cache_root)
-    settings = _settings(flags, parsed)
+    settings = _settings(flags, parsed, environment.trust)
     targets = select(read_matrix(flags.target_folders), settings.patterns)
     try:
         inspection = _inspect(flags, settings, targets, environment)
@@ -92,9 +93,9 @@ def check(flags: Flags, environment: Environment) -> int:
     return 0
 
 
-def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,

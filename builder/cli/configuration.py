@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.effects.parsed import ParsedValues
+from builder.effects.trust import Trust
 from builder.errors import UsageError
 from builder.matrix import decode
 from builder.model.binding import UNBOUND, Binding
@@ -50,9 +51,15 @@ class Settings:
     limits: ModelLimits = DEFAULT_LIMITS
 
 
-def find_project(start: Path) -> Path | None:
-    """Return the nearest ``boardwright.yaml`` in ``start`` or a folder above it."""
-    return next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
+def find_project(start: Path, trust: Trust) -> Path | None:
+    """Return the nearest ``boardwright.yaml`` in ``start`` or a folder above it.
+
+    Raises ``UsageError`` ``foreign-owner`` where another user owns it or the folder.
+    """
+    found = next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
+    if found is not None:
+        trust.require(found, found.parent)
+    return found
 
 
 def read_project(file: Path, parsed: ParsedValues) -> Project:

@@ -58,7 +58,7 @@ class Flags:
 def settings_of(flags: Flags, targets: tuple[str, ...], environment: Environment) -> Settings:
     """Return what is tuned; ``targets`` are names or globs, the project's where there are none."""
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, environment.trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,
