@@ -20,7 +20,7 @@ from builder.effects.machine import survey_machine
 from builder.effects.parsed import ParsedValues
 from builder.effects.publish import Publisher
 from builder.effects.store import DiskStore
-from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.effects.survey import is_private, survey_model, survey_npz, unchanged
 from builder.effects.trust import Trust
 from builder.executor.execute import World, execute
 from builder.matrix import select
@@ -67,13 +67,17 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A build that is planned and can be carried out; bundles go to ``out``."""
+    """A build that is planned and can be carried out; bundles go to ``out``.
+
+    ``private`` are bundles whose model others may not read.
+    """
 
     plan: Plan
     tools: Tools
     out: Path
     fresh: bool
     jobs: int
+    private: bool
 
 
 def lay_plans(flags: Flags, environment: Environment) -> Work:
@@ -98,6 +102,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
         out=settings.out,
         fresh=flags.no_cache,
         jobs=flags.jobs or request.machine.cores,
+        private=is_private(source),
     )
 
 
@@ -108,7 +113,7 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
         world = World(
             store=tools.store,
             workshops=tools.toolchains.workshop,
-            publisher=Publisher(work.out, tools.memo),
+            publisher=Publisher(work.out, tools.memo, private=work.private),
             unchanged=lambda source: unchanged(source, tools.memo),
             clock=SystemClock(),
             emit=report,

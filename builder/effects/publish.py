@@ -40,11 +40,14 @@ class _PublishedFile:
 class Publisher:
     """Publishes below ``out``. What is published is the user's: writable, shared with no cache.
 
+    ``private`` shuts the folders to others, as the model is shut to them whose weights they hold.
+
     A model or target name that is no plain file name raises ``UsageError`` ``unsafe-name``; what
     the disk refuses, ``BuildFailed`` ``disk-full`` or ``out-unwritable``.
     """
 
-    def __init__(self, out: Path, memo: DigestMemo) -> None:
+    def __init__(self, out: Path, memo: DigestMemo, *, private: bool = False) -> None:
+        self._private = private
         self._out = out.absolute()
         self._memo = memo
 
@@ -137,7 +140,7 @@ class Publisher:
         with owned_folder(place.parent) as aside:
             fresh = aside / "fresh"
             fresh.mkdir()
-            fresh.chmod(0o755)
+            fresh.chmod(0o700 if self._private else 0o755)
             yield fresh
             sync_folder(fresh)
             put_in_place(fresh, place)

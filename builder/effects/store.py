@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.effects import artifact_index
 from builder.effects.digest_memo import DigestMemo
-from builder.effects.durable import refusals, sync_folder
+from builder.effects.durable import make_private, refusals, sync_folder
 from builder.effects.eviction import CacheInfo, Cleaned, Eviction
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder, sweep
@@ -60,7 +60,8 @@ class DiskStore:
 
         with ExitStack() as held:
             with self._refusals():
-                self._locks.mkdir(parents=True, exist_ok=True)
+                make_private(self._root)
+                self._locks.mkdir(exist_ok=True)
                 path = self._locks / f"{key}.lock"
                 lock = FileLock(path, thread_local=False, fallback_to_soft=False)
                 try:
@@ -75,7 +76,8 @@ class DiskStore:
         """Give an empty folder on the store's disk, removed on leaving if it was not committed."""
         with ExitStack() as held:
             with self._refusals():
-                self._tmp.mkdir(parents=True, exist_ok=True)
+                make_private(self._root)
+                self._tmp.mkdir(exist_ok=True)
                 self._sweep_once()
                 staged = held.enter_context(owned_folder(self._tmp))
             yield staged

@@ -84,6 +84,11 @@ def unchanged(source: Source, memo: DigestMemo) -> bool:
         return False
 
 
+def is_private(source: Source) -> bool:
+    """Say whether a file of ``source`` is one that only its owner may read."""
+    return any((source.root / file.path).stat().st_mode & 0o044 == 0 for file in source.files)
+
+
 def read_texts(folders: Iterable[Path]) -> dict[str, str]:
     """Return the ``*.yaml`` texts of target folders by path, those of later folders last.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ def verify(step: Verify, *, prepared: Path, assembled: Path, output: Path, log: 
     bundle = assembled / "bundle"
     computed = output / "computed"
     said_ok = _run_check((*_prefix(step), str(bundle / "bin" / "run")), computed, log)
-    tolerances = _tolerances(prepared / "check" / "tolerance.txt")
+    tolerances = read_tolerances(prepared / "check" / "tolerance.txt")
     outputs = tuple(
         compare(
             spec,
@@ -120,9 +121,22 @@ def _run_check(argv: Sequence[str], computed: Path, log: Log) -> bool:
     return done.returncode == 0
 
 
-def _tolerances(path: Path) -> dict[str, tuple[float, float]]:
+def read_tolerances(path: Path) -> dict[str, tuple[float, float]]:
+    """Return absolute and relative tolerance by output file.
+
+    Raises ``IntegrityError`` ``bad-tolerance`` for one that is infinite, negative or NaN.
+    """
     rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    return {stem: (float(absolute), float(relative)) for stem, absolute, relative in rows}
+    found = {stem: (float(absolute), float(relative)) for stem, absolute, relative in rows}
+    for stem, limits in found.items():
+        # Within an infinite tolerance everything is right, and NaN is never exceeded.
+        if not all(math.isfinite(limit) and limit >= 0 for limit in limits):
+            raise IntegrityError(
+                f"the tolerance of {stem} proves nothing: {limits[0]:g} and {limits[1]:g}",
+                reason="bad-tolerance",
+                where=str(path),
+            )
+    return found
 
 
 def _cautions(path: Path) -> tuple[Caution, ...]:
@@ -151,7 +165,9 @@ def compare(
         difference = np.where(same, 0.0, _distance(computed, expected))
         difference = np.where(np.isnan(difference), np.inf, difference)
         scaled = np.where(same, 0.0, difference / np.maximum(np.abs(e), np.finfo(np.float64).tiny))
-        right = same | (difference <= absolute + relative * np.abs(e))
+        # Where an infinity is expected, any tolerance in proportion to it is infinite as well.
+        near = difference <= absolute + relative * np.abs(e)
+        right = same | (np.isfinite(difference) & near)
     return OutputError(
         name=spec.name,
         max_abs_error=float(difference.max(initial=0.0)),

@@ -6,6 +6,7 @@
 #include "paths.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,12 +27,15 @@ static int32_t output_of_file(const tensors *outputs, const char *file) {
   return -1;
 }
 
+/* Within an infinite tolerance everything is right, and NaN compares with nothing. */
+static bool is_tolerance(double number) { return isfinite(number) && number >= 0; }
+
 static void parse_tolerance(const char *path, const char *line, const tensors *outputs,
                             verdict *verdicts) {
   char file[512], extra;
   tolerance allowed;
   if (sscanf(line, "%511s %lf %lf %c", file, &allowed.absolute, &allowed.relative, &extra) != 3 ||
-      !(allowed.absolute >= 0 && allowed.relative >= 0))
+      !(is_tolerance(allowed.absolute) && is_tolerance(allowed.relative)))
     fail(EXIT_USAGE, "%s: '%s' is not a file stem, an absolute and a relative tolerance", path,
          line);
   const int32_t index = output_of_file(outputs, file);

@@ -484,3 +484,24 @@ class TestRefusals:
             pytest.fail("staged in a file")
         assert (caught.value.reason, caught.value.exit_code) == ("cache-unwritable", 4)
         assert caught.value.where
+
+
+def test_what_is_cached_is_nobody_elses_business(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        root = tmp_path / "cache"
+        root.mkdir(mode=0o755)
+        put(DiskStore(root), KEY)
+        assert root.stat().st_mode & 0o777 == 0o700
+        put(DiskStore(tmp_path / "new" / "cache"), KEY)
+        assert (tmp_path / "new" / "cache").stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_a_cache_that_a_group_shares_stays_open_to_it(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    root.mkdir()
+    root.chmod(0o2775)
+    put(DiskStore(root), KEY)
+    assert root.stat().st_mode & 0o7777 == 0o2770

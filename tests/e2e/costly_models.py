@@ -93,7 +93,7 @@ def random_gibibyte(folder: Path) -> Path:
     return save(folder, simple(steps))
 
 
-def doubling_loop(folder: Path) -> Path:
+def doubling_loop(folder: Path, *shape: int) -> Path:
     """Double what is carried, sixty times."""
     body = helper.make_graph(
         [node("Identity", ["c"], ["on"]), node("Concat", ["v", "v"], ["w"], axis=0)],
@@ -102,7 +102,8 @@ def doubling_loop(folder: Path) -> Path:
         [info("on", BOOL, []), info("w", FLOAT, None)],
     )
     step = node("Loop", ["n", "t", "x"], ["y"], name="the-loop", body=body)
-    return save(folder, simple([step], weights=(constant("n", 60), constant("t", True, np.bool_))))
+    weights = (constant("n", 60), constant("t", True, np.bool_))
+    return save(folder, simple([step], shape=shape, weights=weights))
 
 
 def namesake_loops(folder: Path) -> Path:
@@ -198,8 +199,9 @@ COSTLY_MODELS: tuple[Hostile, ...] = (
     Hostile(name="window-of-nothing", make=window_of_nothing, reasons=LARGE),
     Hostile(name="long-row", make=long_row, reasons=LARGE),
     Hostile(name="random-gibibyte", make=random_gibibyte, reasons=COSTLY),
-    Hostile(name="doubling-loop", make=doubling_loop, reasons=COSTLY),
-    Hostile(name="namesake-loops", make=namesake_loops, reasons=("reference-failed",)),
+    Hostile(name="doubling-loop", make=lambda f: doubling_loop(f, 2, 3), reasons=COSTLY + LARGE),
+    Hostile(name="doubling-row", make=lambda f: doubling_loop(f, 3), reasons=COSTLY + LARGE),
+    Hostile(name="namesake-loops", make=namesake_loops, reasons=GRAPH),
     Hostile(name="many-inputs", make=many_inputs, reasons=("too-many-ends",)),
     Hostile(name="many-outputs", make=many_outputs, reasons=("too-many-ends",)),
     Hostile(name="suppression", make=suppression, reasons=COSTLY),

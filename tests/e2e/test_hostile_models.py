@@ -104,7 +104,7 @@ def test_limits_are_raised_and_lowered(tmp_path: Path) -> None:
     place, cache = tmp_path / "models", tmp_path / "cache"
     place.mkdir()
     model = save(place, simple([node("MatMul", ["x", "x"], ["y"])], shape=(64, 64)))
-    for option in ("--limit-operations=500K", "--limit-memory=32K"):
+    for option in ("--limit-operations=500K", "--limit-memory=16K"):
         error = boardwright("check", model, cache, option).said["error"]
         assert error["reason"] == "too-costly"
         assert option.split("=")[0] in error["remedy"]

@@ -13,6 +13,7 @@ from builder.compiler.node_names import nodes, subgraphs
 from builder.compiler.prepare.known import fold_known
 from builder.compiler.prepare.rewriting import Array, Rewrite, Site, rewrite
 from builder.compiler.prepare.simplify import constant_value
+from builder.compiler.prepare.sizes import refuse_oversized
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.compiler.prepare.subgraphs import Copy, copied
 
@@ -27,15 +28,27 @@ MAX_NODES = 100_000
 
 
 def resolve_control_flow(skeleton: Skeleton) -> None:
-    """Replace what can be decided, fold, and look again at what that has decided."""
-    unrolling = _Unrolling()
+    """Replace what can be decided, fold, and look again at what that has decided.
+
+    Raises ``ModelRefused`` as ``refuse_oversized`` does, for what loops make of their values.
+    """
+    if _resolve(skeleton, _Unrolling()):
+        refuse_oversized(skeleton)
+
+
+def _resolve(skeleton: Skeleton, unrolling: _Unrolling) -> int:
+    """Return how many nodes were written out."""
+    taken = 0
     for _ in range(MAX_TIMES):
         if not any(node.op_type in unrolling.table for node in skeleton.model.graph.node):
-            return
+            break
         fold_known(skeleton)
         unrolling.room = MAX_NODES - sum(1 for _ in nodes(skeleton.model.graph))
-        if not rewrite(skeleton, unrolling.table):
-            return
+        found = rewrite(skeleton, unrolling.table)
+        taken += found
+        if not found:
+            break
+    return taken
 
 
 class _Unrolling:

@@ -78,7 +78,16 @@ class _Scope:
             self._own.update(names)
         for tensor in graph.initializer:
             _require_extents(tensor)
+        self._require_names(graph.node)
         self._body(graph.node, [output.name for output in graph.output])
+
+    def _require_names(self, body: Iterable[onnx.NodeProto]) -> None:
+        """Refuse what ONNX Runtime will: two nodes of one graph, both called the same."""
+        seen: set[str] = set()
+        for node in body:
+            if node.name and node.name in seen:
+                raise _invalid(f"two nodes of {self._where} are called {node.name!r:.80}")
+            seen.add(node.name)
 
     def read_function(self, function: onnx.FunctionProto) -> None:
         for text in (function.domain, function.overload, *function.attribute):
