@@ -125,6 +125,16 @@ def _read_initialisers(skeleton: Skeleton, files: ModelFiles) -> None:
     for name, tensor in sparse.items():
         skeleton.add(name, dense_value(tensor, files))
     del graph.sparse_initializer[:]
+    _drop_unused(graph)
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    # Folding takes time with the square of their number, whether anything uses them or not.
+    used = used_names(graph)
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    if len(kept) < len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
 
 
 def _complete_opsets(model: onnx.ModelProto) -> None:
