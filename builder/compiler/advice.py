@@ -14,6 +14,7 @@ BY_REASON: Mapping[str, str] = {
     "too-many-axes": "merge axes where the model is exported: a Reshape costs nothing",
     "unsupported-type": "do this before or after the model, in the program around it",
     "data-dependent-shape": "end the model before it and do this step in the program around it",
+    "value-out-of-range": "correct the constant where the model is exported",
     "unconvertible-node": "replace it by other ONNX operators where the model is exported",
 }
 """Reason of a refusal -> what to do, where nothing better is known."""

@@ -16,6 +16,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
 from builder.compiler import operators, provenance, tensors
+from builder.compiler.checks.guards import Guards, OutOfRange
 from builder.compiler.node_names import Placed, node_name, nodes
 from builder.compiler.operators.node import Node
 from builder.compiler.provenance import Nodes
@@ -72,6 +73,8 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
         self._surveyor = Surveyor.of(model)
         self._refused = {(refusal.path, refusal.node): refusal for refusal in refusals}
         self._position = 0
+        self._placed = Placed(node=onnx.NodeProto(), name="", path=())
+        self._guards = Guards(emit=self._bound)
         self.origin: dict[relax.Var, Nodes] = {}
 
     def imported(self) -> tvm.IRModule:
@@ -90,7 +93,7 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
         """Convert node by node, going on after a failure, so that all failures are told at once."""
         for position, node in enumerate(graph.node):
             self._position = position
-            placed = Placed(node=node, name=node_name(position, node), path=())
+            placed = self._placed = Placed(node=node, name=node_name(position, node), path=())
             if ((), placed.name) in self._refused:
                 self._stand_in(node)
                 continue
@@ -99,13 +102,19 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
             single = onnx.GraphProto(node=[node])
             try:
                 super()._construct_nodes(single)
+            except OutOfRange as error:
+                self._refuse(placed, "value-out-of-range", str(error))
             except Exception as error:  # converters raise whatever Python and TVM raise
                 why = " ".join(str(error).split())[:300]
-                refusal = self._surveyor.refusal(placed, "unconvertible-node", why)
-                self._refused[(), placed.name] = refusal
-                self._stand_in(node)
+                self._refuse(placed, "unconvertible-node", why)
+            else:
+                self._guards.learn(node, self._converted, self._nodes)
         if self._refused:
             raise refused(self.refusals())
+
+    def _refuse(self, placed: Placed, reason: str, why: str) -> None:
+        self._refused[(), placed.name] = self._surveyor.refusal(placed, reason, why)
+        self._stand_in(placed.node)
 
     def _check_for_unsupported_ops(self, graph: onnx.GraphProto) -> None:
         """Do nothing: ``_unsupported_operators`` also knows the conversions of our own."""
@@ -133,13 +142,14 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
         self, op_name: str, inputs: list[relax.Expr], attrs: dict[str, Any], opset: int
     ) -> relax.Expr:
         """Convert as usual, then bind the result, so that its place in main tells its node."""
-        node = Node(
+        node = self._converted = Node(
             operator=op_name,
             builder=self.bb,
-            inputs=list(inputs),
+            inputs=inputs,
             attributes=attrs,
             opset=opset,
         )
+        self._check_operands(node, inputs)
         value = operators.convert(node)
         if value is not None:
             value = self.bb.normalize(value)
@@ -148,6 +158,23 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
         if isinstance(value, relax.Tuple):
             return relax.Tuple([self._bound(field) for field in value.fields])
         return self._bound(value)
+
+    def _check_operands(self, node: Node, inputs: list[relax.Expr]) -> None:
+        """Have ``inputs``, and who reads the same later, read operands behind their checks."""
+        names = list(self._placed.node.input)
+        made = self._guards.guard(self._placed, node, self._result_extents())
+        for name, operand in made.items():
+            self._nodes[name] = operand
+            for position, given in enumerate(names):
+                if given == name:
+                    inputs[position] = operand
+
+    def _result_extents(self) -> tuple[int, ...]:
+        """Return the extents of the first output of the node at hand, as far as they are known."""
+        kind = self._surveyor.types.get(next(iter(self._placed.node.output), ""))
+        if kind is None or not is_static(kind):
+            return ()
+        return tuple(dim.dim_value for dim in kind.tensor_type.shape.dim)
 
     def _bound(self, value: relax.Expr) -> relax.Expr:
         if not isinstance(value, relax.Call | relax.TupleGetItem):

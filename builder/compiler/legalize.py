@@ -10,7 +10,7 @@ import tvm
 from tvm import relax, te, tirx
 
 from builder.compiler import tensors
-from builder.compiler.kernels import joining, local_response
+from builder.compiler.kernels import division, joining, local_response
 from builder.compiler.operators import responses
 
 Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
@@ -103,6 +103,25 @@ def _are_made(builder: relax.BlockBuilder, fields: Sequence[relax.Expr]) -> bool
     return all(builder.lookup_binding(variable) is not None for variable in variables)
 
 
+def _whole(otherwise: Legalization) -> Legalization:
+    """Return a division that never traps for integers with a sign, ``otherwise`` for the rest."""
+
+    def legalization(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+        by = tensors.value(call.args[1])
+        if not str(call.ty.dtype).startswith("int") or (by is not None and not (by == -1).any()):
+            return otherwise(builder, call)
+        divide = division.DIVISIONS[call.op.name]
+        compute = division.compute(divide, [int(extent) for extent in call.ty.shape])
+        name = call.op.name.removeprefix("relax.")
+        return builder.call_te(compute, *call.args, primfunc_name_hint=name)
+
+    return legalization
+
+
+def _stock(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
+    return call.op.get_attr("FLegalize")(builder, call)
+
+
 def _divide(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     """Divide by one number as a product with its inverse: a division takes ten times as long.
 
@@ -129,7 +148,9 @@ _OWN: dict[str, Legalization] = {
     responses.OPERATOR: _local_response,
     "relax.clip": _clip,
     "relax.concat": _concat,
-    "relax.divide": _divide,
+    "relax.divide": _whole(_divide),
+    "relax.floor_mod": _whole(_stock),
     "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
     "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
+    "relax.mod": _whole(_stock),
 }

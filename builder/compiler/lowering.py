@@ -10,15 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Literal
 
 import tvm
 from tvm import relax
 
 from builder.compiler import arena, joins, provenance, tensors
+from builder.compiler.checks import checked
 from builder.compiler.kernels import joining
 from builder.compiler.plan import (
     DATA_TYPES,
+    Check,
     KernelCall,
     OutputCopy,
     Place,
@@ -52,6 +55,13 @@ Value = Tensor | tuple["Value", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    operand: Tensor
+    before: int  # how many calls come first
+    mark: checked.Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
     kernel: str
     nodes: provenance.Nodes
@@ -81,6 +91,7 @@ class _Program:
     node_names: Sequence[str]
     joining: Set[str]
     calls: list[_Call] = field(default_factory=list)
+    checks: list[_Check] = field(default_factory=list)
     temporaries: list[Buffer] = field(default_factory=list)
     outputs: tuple[Tensor, ...] = ()
     _values: dict[relax.Var, Value] = field(default_factory=dict)
@@ -111,6 +122,8 @@ class _Program:
                 return self._call(value, var)
             case relax.Call() if value.op.same_as(_RESHAPE):
                 return self._alias(self._value(value.args[0], None), value)
+            case relax.Call() if value.op.same_as(_CHECKED):
+                return self._checked(value)
         raise self._undecidable(value, var)
 
     def _constant(self, array: Any) -> Tensor:
@@ -122,6 +135,13 @@ class _Program:
         assert isinstance(source, Tensor)
         shape, dtype = _typed(value)
         return Tensor(buffer=source.buffer, shape=shape, dtype=dtype)
+
+    def _checked(self, value: relax.Call) -> Tensor:
+        operand = self._value(value.args[0], None)
+        assert isinstance(operand, Tensor)
+        mark = checked.mark_of(value)
+        self.checks.append(_Check(operand=operand, before=len(self.calls), mark=mark))
+        return operand
 
     def _call(self, value: relax.Call, var: relax.Var | None) -> Value:
         operands = tuple(self._value(item, None) for item in value.args[1].fields)
@@ -162,6 +182,7 @@ class _Program:
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
 _RESHAPE = tvm.ir.Op.get("relax.reshape")
+_CHECKED = tvm.ir.Op.get(checked.OPERATOR)
 
 
 def _tensors(values: Sequence[Value]) -> tuple[Tensor, ...]:
@@ -211,6 +232,7 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
                 offset += offsets[root.number]
         return View(place=place, index=index, offset=offset, shape=tensor.shape, dtype=tensor.dtype)
 
+    kept = [call.join not in joined.without_copy for call in program.calls]
     return StaticPlan(
         signature=signature,
         calls=tuple(
@@ -220,8 +242,18 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
                 views=tuple(map(view, call.tensors)),
                 results=call.results,
             )
-            for call in program.calls
-            if call.join not in joined.without_copy
+            for call in compress(program.calls, kept)
+        ),
+        checks=tuple(
+            Check(
+                view=view(check.operand),
+                before=sum(kept[: check.before]),
+                what=check.mark.what,
+                bounds=check.mark.bounds,
+                node=check.mark.node,
+                tensor=check.mark.tensor,
+            )
+            for check in program.checks
         ),
         copies=tuple(
             OutputCopy(source=view(tensor), output=number)

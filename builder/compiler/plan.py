@@ -87,6 +87,23 @@ class KernelCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What the elements of a view must be when the calls before number ``before`` are done.
+
+    ``what`` says what they are (index, length, divisor). ``bounds`` are the lowest and the highest
+    of all of them, or of each place of the last axis; without any, they must not be 0. ``node`` is
+    the ONNX node that reads them, ``tensor`` its operand.
+    """
+
+    view: View
+    before: int
+    what: str
+    bounds: tuple[tuple[int, int], ...]
+    node: str
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputCopy:
     """An output that no kernel writes in place: an input, a constant, or another output's bytes."""
 
@@ -100,6 +117,7 @@ class StaticPlan:
 
     signature: Signature
     calls: tuple[KernelCall, ...]
+    checks: tuple[Check, ...]
     copies: tuple[OutputCopy, ...]
     arena_bytes: int
     weights_bytes: int

@@ -10,11 +10,13 @@ from typing import Any
 
 from jinja2 import Environment
 
-from builder.compiler.plan import DATA_TYPES, StaticPlan, View
+from builder.compiler.plan import DATA_TYPES, Check, StaticPlan, View
 from builder.model.tensor import TensorSpec
 
 SYMBOL_PREFIX = "__tvm_ffi_"
 """TVM puts this before a PrimFunc's name to make its symbol."""
+
+_LEAST = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ def plan_c(plan: StaticPlan, cpus: Sequence[KernelSet], templates: Environment) 
         }
         for position, call in enumerate(plan.calls)
     ]
+    checks = [tables.check(check) for check in plan.checks]
     copies = [{"view": tables.view(copy.source), "output": copy.output} for copy in plan.copies]
     inputs = [tables.tensor(spec) for spec in plan.signature.inputs]
     outputs = [tables.tensor(spec) for spec in plan.signature.outputs]
@@ -49,6 +52,8 @@ def plan_c(plan: StaticPlan, cpus: Sequence[KernelSet], templates: Environment) 
         prefix=SYMBOL_PREFIX,
         kernels=sorted({call.kernel for call in plan.calls}),
         calls=calls,
+        checks=checks,
+        bounds=tables.bounds,
         copies=copies,
         inputs=inputs,
         outputs=outputs,
@@ -75,6 +80,7 @@ def plan_json(plan: StaticPlan) -> str:
             }
             for call in plan.calls
         ],
+        "checks": [_spelled_check(check) for check in plan.checks],
         "copies": [{"from": _spelled(copy.source), "output": copy.output} for copy in plan.copies],
     }
     return json.dumps(document, indent=1) + "\n"
@@ -86,6 +92,7 @@ class _Tables:
 
     shapes: dict[tuple[int, ...], int] = field(default_factory=dict)
     views: list[dict[str, Any]] = field(default_factory=list)
+    bounds: list[tuple[str, str]] = field(default_factory=list)
     _known: dict[View, int] = field(default_factory=dict)
     _extent_count: int = 0
 
@@ -113,6 +120,19 @@ class _Tables:
             )
         return self._known[view]
 
+    def check(self, check: Check) -> dict[str, Any]:
+        first = len(self.bounds)
+        self.bounds += [(_literal(low), _literal(high)) for low, high in check.bounds]
+        return {
+            "view": self.view(check.view),
+            "before": check.before,
+            "first": first,
+            "count": len(check.bounds),
+            "what": check.what,
+            "node": _one_line(check.node),
+            "tensor": _one_line(check.tensor),
+        }
+
     def tensor(self, spec: TensorSpec) -> dict[str, Any]:
         kind = DATA_TYPES[spec.dtype]
         return {
@@ -127,6 +147,22 @@ class _Tables:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _literal(number: int) -> str:
+    """Spell an int64 in C, which has no literal for the least of them."""
+    return f"{number + 1}ll - 1" if number == _LEAST else f"{number}ll"
+
+
+def _spelled_check(check: Check) -> dict[str, Any]:
+    return {
+        "view": _spelled(check.view),
+        "before": check.before,
+        "what": check.what,
+        "bounds": [list(bound) for bound in check.bounds],
+        "node": check.node,
+        "tensor": check.tensor,
+    }
 
 
 def _spelled(view: View) -> str:

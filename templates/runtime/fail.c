@@ -23,6 +23,8 @@ static const char *reason_of(exit_code code) {
     return "start-failed";
   case EXIT_RUN:
     return "run-failed";
+  case EXIT_VALUE:
+    return "value-out-of-range";
   }
   return "unknown";
 }

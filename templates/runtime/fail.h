@@ -9,7 +9,8 @@ typedef enum exit_code {
   EXIT_WRONG = 1, /* --check: other numbers than expected */
   EXIT_USAGE = 2, /* the command line or a file the user gave */
   EXIT_START = 3, /* the model could not start: library, weights, CPU, threads */
-  EXIT_RUN = 4    /* a run failed, or its results could not be written */
+  EXIT_RUN = 4,   /* a run failed, or its results could not be written */
+  EXIT_VALUE = 5  /* the inputs hold, or lead to, an index that is none, or the like */
 } exit_code;
 
 /* From now on failures also print a JSON document on standard output. */

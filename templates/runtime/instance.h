@@ -60,6 +60,9 @@ BW_HIDDEN bw_status bw_bind_buffers(bw_model *model, const void *const *inputs,
                                     void *const *outputs);
 BW_HIDDEN void bw_bind_deliver(bw_model *model, void *const *outputs);
 
+/* check.c: say whether integers are what their kernels need; if not, why in model->error. */
+BW_HIDDEN bool bw_check_passes(bw_model *model, const bw_check *check);
+
 /* observe.c: show the observer what call `index` has written. */
 BW_HIDDEN void bw_observe(const bw_model *model, uint32_t index);
 

@@ -29,7 +29,7 @@ static void add_number(bw_message *message, unsigned long long number) {
   bw_message_add(message, digits + start);
 }
 
-static void add_integer(bw_message *message, int number) {
+void bw_message_add_integer(bw_message *message, int64_t number) {
   if (number < 0)
     add_character(message, '-');
   add_number(message, number < 0 ? 0ULL - (unsigned long long)number : (unsigned long long)number);
@@ -40,7 +40,7 @@ static const char *add_conversion(bw_message *message, const char *format, va_li
   if (*format == 's')
     bw_message_add(message, va_arg(*values, const char *));
   else if (*format == 'd')
-    add_integer(message, va_arg(*values, int));
+    bw_message_add_integer(message, va_arg(*values, int));
   else {
     add_number(message, va_arg(*values, unsigned long long));
     format += 2; /* the ll of %llu */

@@ -15,6 +15,7 @@ typedef struct bw_message {
 
 BW_HIDDEN void bw_message_clear(bw_message *message);
 BW_HIDDEN void bw_message_add(bw_message *message, const char *text);
+BW_HIDDEN void bw_message_add_integer(bw_message *message, int64_t number);
 
 /* Replace the text. `format` knows %s, %d (int) and %llu (unsigned long long) only. */
 BW_HIDDEN void bw_message_set(bw_message *message, const char *format, ...)

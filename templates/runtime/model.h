@@ -28,7 +28,8 @@ typedef enum bw_status {
   BW_ERROR_WEIGHTS = 3,  /* the weights file is missing, short, or not the one of this library */
   BW_ERROR_CPU = 4,      /* this CPU lacks an instruction set the kernels need */
   BW_ERROR_THREAD = 5,   /* a worker could not be started, or was left behind by a fork */
-  BW_ERROR_KERNEL = 6    /* a kernel reported a failure */
+  BW_ERROR_KERNEL = 6,   /* a kernel reported a failure */
+  BW_ERROR_VALUE = 7     /* an index, a length or a divisor that the model cannot have */
 } bw_status;
 
 typedef enum bw_dtype {
@@ -87,7 +88,10 @@ BW_API bw_status bw_output_info(const bw_model *model, int32_t index, bw_tensor_
 
 /* Run once. `inputs` and `outputs` hold one pointer a tensor, in the model's order, to size_bytes
  * each; NULL will do for 0 bytes. 64-byte aligned buffers are used in place, others cost a copy.
- * Inputs and outputs must not overlap. */
+ * Inputs and outputs must not overlap. Whatever values the inputs have, only the outputs are written
+ * to: where an index, a length or a divisor computed from them is none, the run ends with
+ * BW_ERROR_VALUE. After any error the outputs' values are unspecified, and the next run may be good.
+ */
 BW_API bw_status bw_run(bw_model *model, const void *const *inputs, void *const *outputs);
 
 /* The reason of the last failure on this instance: never NULL, valid until its next call. */

@@ -33,7 +33,7 @@ static const char USAGE[] =
     "  --help           print this\n"
     "\n"
     "Exit codes: 0 ok, 1 wrong numbers, 2 bad usage or input, 3 the model could not start,\n"
-    "4 a run failed.\n";
+    "4 a run failed, 5 the inputs hold what the model cannot have.\n";
 
 enum { THREAD_LIMIT = 1024, CORE_LIMIT = 8192, RUNS_LIMIT = 1000000 };
 enum { BENCH_RUNS = 30, OTHER_RUNS = 10, WARMUP_RUNS = 5 };

@@ -59,6 +59,21 @@ typedef struct bw_call {
   uint32_t result_count; /* how many of the views, the last ones, it writes */
 } bw_call;
 
+typedef struct bw_bounds {
+  int64_t lowest, highest;
+} bw_bounds;
+
+/* Integers that must be known good before a kernel takes them for addresses or divides by them. */
+typedef struct bw_check {
+  const char *what;        /* index, length, divisor */
+  const char *node;        /* the ONNX node that reads them */
+  const char *tensor;      /* as in the ONNX model */
+  const bw_bounds *bounds; /* of element i: bounds[i % bound_count] */
+  uint32_t bound_count;    /* 0: any value but 0 */
+  uint32_t view;           /* an index into bw_plan.views */
+  uint32_t before;         /* the number of the call that comes next */
+} bw_check;
+
 /* The same kernels for a better CPU, over the same weights and the same arena. */
 typedef struct bw_variant {
   const char *name;            /* LLVM's name of the CPU, for people */
@@ -80,6 +95,7 @@ typedef struct bw_plan {
   const bw_tensor_info *outputs;
   const bw_view *views;
   const bw_call *calls;
+  const bw_check *checks; /* in the order of the calls */
   const bw_copy *copies;
   const char *cpu;                 /* LLVM's name of the CPU that `calls` are for */
   const char *const *cpu_features; /* what they need, in /proc/cpuinfo's spelling */
@@ -92,6 +108,7 @@ typedef struct bw_plan {
   int32_t output_count;
   uint32_t view_count;
   uint32_t call_count;
+  uint32_t check_count;
   uint32_t copy_count;
   uint32_t cpu_feature_count;
   uint32_t variant_count;

@@ -196,7 +196,11 @@ static int time_kernel(const bw_model *model, uint32_t index, const bw_any *argu
 
 static bw_status run_calls(bw_model *model) {
   const bw_any *arguments = model->arguments;
+  const bw_check *check = bw_model_plan.checks, *checks_end = check + bw_model_plan.check_count;
   for (uint32_t i = 0; i < bw_model_plan.call_count; i++) {
+    for (; check < checks_end && check->before <= i; check++)
+      if (!bw_check_passes(model, check))
+        return BW_ERROR_VALUE;
     const bw_call *call = &bw_model_plan.calls[i];
     const int failed =
         model->profiling ? time_kernel(model, i, arguments) : call_kernel(model, i, arguments);

@@ -52,7 +52,10 @@ void session_close(session *s) {
 
 void session_run(session *s) {
   const void *const *inputs = (const void *const *)s->inputs.buffers;
-  if (s->api.bw_run(s->model, inputs, s->outputs.buffers) != BW_OK)
+  const bw_status status = s->api.bw_run(s->model, inputs, s->outputs.buffers);
+  if (status == BW_ERROR_VALUE)
+    fail(EXIT_VALUE, "the model cannot run on these inputs; %s", s->api.bw_last_error(s->model));
+  if (status != BW_OK)
     fail(EXIT_RUN, "the model failed; %s", s->api.bw_last_error(s->model));
 }
 

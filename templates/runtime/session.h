@@ -18,7 +18,7 @@ typedef struct session {
 session session_open(options asked);
 void session_close(session *s);
 
-/* Run once; exits with EXIT_RUN when that fails. */
+/* Run once; exits with EXIT_VALUE or EXIT_RUN when that fails. */
 void session_run(session *s);
 
 /* A folder of the bundle's check data, for free(): check/<name>. */

@@ -117,7 +117,8 @@ public final class Model implements AutoCloseable {
      * @param outputs one an output, in the model's order; none shares memory with another tensor
      * @throws IllegalArgumentException for another number of tensors, another type or shape
      * @throws IllegalStateException after {@link #close}
-     * @throws ModelException if a kernel fails
+     * @throws ModelException if a kernel fails; with the status {@link ModelException#BAD_VALUE} if
+     *     the inputs hold, or lead to, an index, a length or a divisor that the model cannot have
      */
     public void run(@NotNull List<Tensor> inputs, @NotNull List<Tensor> outputs) {
         ByteBuffer[] in = buffers("input", this.inputs, inputs);

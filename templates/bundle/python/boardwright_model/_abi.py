@@ -18,6 +18,7 @@ class Status(enum.IntEnum):
     CPU = 4
     THREAD = 5
     KERNEL = 6
+    VALUE = 7
 
 
 class ModelError(RuntimeError):

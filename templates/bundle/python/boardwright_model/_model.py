@@ -102,7 +102,8 @@ class Model:
 
         Outputs named in ``out`` are written to the arrays given there; contiguous ones on 64-byte
         boundaries save a copy. Raises ``TypeError`` and ``ValueError`` for arrays that do not fit,
-        ``ModelError`` where the library fails.
+        ``ModelError`` where the library fails, of status ``Status.VALUE`` where the inputs hold, or
+        lead to, an index, a length or a divisor that the model cannot have.
         """
         if isinstance(inputs, Mapping):
             return self._run((), dict(inputs), out or {})
