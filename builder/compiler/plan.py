@@ -90,9 +90,9 @@ class KernelCall:
 class Check:
     """What the elements of a view must be when the calls before number ``before`` are done.
 
-    ``what`` says what they are (index, length, divisor). ``bounds`` are the lowest and the highest
-    of all of them, or of each place of the last axis; without any, they must not be 0. ``node`` is
-    the ONNX node that reads them, ``tensor`` its operand.
+    ``what`` says what they are (index, length, divisor, coordinate). ``bounds`` are the lowest and
+    the highest of all of them, or of each place of the last axis; without any, integers must not be
+    0 and floats must be finite. ``node`` is the ONNX node that reads them, ``tensor`` its operand.
     """
 
     view: View

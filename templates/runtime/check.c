@@ -1,8 +1,8 @@
-/* Integers that kernels take for indices, lengths and divisors, checked before they do. */
+/* Numbers that kernels take for indices, lengths, divisors and places, checked before they do. */
 #include "instance.h"
 
 /* DLPack's type codes (dlpack.h, DLDataTypeCode). */
-enum { DL_INT = 0 };
+enum { DL_INT = 0, DL_UINT = 1 };
 
 /* The first of `count` elements that is none of what the check allows; `count` where all are. */
 typedef uint64_t (*finder)(const void *data, uint64_t count, const bw_check *check);
@@ -35,11 +35,29 @@ DEFINE_FINDER(uint16_t, OUTSIDE_UNSIGNED)
 DEFINE_FINDER(uint32_t, OUTSIDE_UNSIGNED)
 DEFINE_FINDER(uint64_t, OUTSIDE_UNSIGNED)
 
+/* Infinities and NaN are those with all bits of the exponent. */
+#define DEFINE_FINITE(type, exponent)                                                              \
+  static uint64_t find_infinite_##type(const void *data, uint64_t count, const bw_check *check) {  \
+    const type *values = data;                                                                     \
+    uint64_t i = 0;                                                                                \
+    (void)check;                                                                                   \
+    while (i < count && (values[i] & (exponent)) != (exponent))                                    \
+      i++;                                                                                         \
+    return i;                                                                                      \
+  }
+
+DEFINE_FINITE(uint32_t, UINT32_C(0x7f800000))
+DEFINE_FINITE(uint64_t, UINT64_C(0x7ff0000000000000))
+
 static finder finder_of(const bw_view *view) {
   static const finder INTS[] = {find_int8_t, find_int16_t, find_int32_t, find_int64_t};
   static const finder UINTS[] = {find_uint8_t, find_uint16_t, find_uint32_t, find_uint64_t};
   const int width = view->bits == 8 ? 0 : view->bits == 16 ? 1 : view->bits == 32 ? 2 : 3;
-  return view->code == DL_INT ? INTS[width] : UINTS[width];
+  if (view->code == DL_INT)
+    return INTS[width];
+  if (view->code == DL_UINT)
+    return UINTS[width];
+  return width == 2 ? find_infinite_uint32_t : find_infinite_uint64_t;
 }
 
 /* Element `at`; one of 64 bits without a sign that int64_t cannot hold comes out negative. */
@@ -52,7 +70,9 @@ static int64_t element(const void *data, const bw_view *view, uint64_t at) {
 }
 
 static void add_value(bw_message *message, const bw_view *view, int64_t value) {
-  if (view->code == DL_INT || value >= 0)
+  if (view->code != DL_INT && view->code != DL_UINT)
+    bw_message_add(message, "that is not finite");
+  else if (view->code == DL_INT || value >= 0)
     bw_message_add_integer(message, value);
   else
     bw_message_add(message, "above 9223372036854775807");

@@ -63,13 +63,13 @@ typedef struct bw_bounds {
   int64_t lowest, highest;
 } bw_bounds;
 
-/* Integers that must be known good before a kernel takes them for addresses or divides by them. */
+/* Numbers that must be known good before a kernel takes them for addresses or divides by them. */
 typedef struct bw_check {
-  const char *what;        /* index, length, divisor */
+  const char *what;        /* index, length, divisor, coordinate */
   const char *node;        /* the ONNX node that reads them */
   const char *tensor;      /* as in the ONNX model */
   const bw_bounds *bounds; /* of element i: bounds[i % bound_count] */
-  uint32_t bound_count;    /* 0: any value but 0 */
+  uint32_t bound_count;    /* 0: any integer but 0, any finite float */
   uint32_t view;           /* an index into bw_plan.views */
   uint32_t before;         /* the number of the call that comes next */
 } bw_check;

@@ -34,7 +34,8 @@ class Guards:
 
     emit: Callable[[relax.Expr], relax.Var]
     _known: dict[str, Interval] = field(default_factory=dict)
-    _not_zero: set[str] = field(default_factory=set)
+    _passed: set[str] = field(default_factory=set)
+    """Tensors that passed a check without bounds."""
 
     def guard(self, placed: Placed, node: Node, result: Extents) -> Mapping[str, relax.Expr]:
         """Return those of a node's operands that have to be checked before use, as checked ones.
@@ -76,16 +77,17 @@ class Guards:
 
     def _is_proven(self, name: str, operand: relax.Expr, demand: Demand) -> bool:
         held = self._interval(name, operand)
-        assert held is not None  # indices, lengths and the divisors demanded are integers
-        return demand.holds_for(held) or (not demand.bounds and name in self._not_zero)
+        if held is not None and demand.holds_for(held):
+            return True
+        return not demand.bounds and name in self._passed
 
     def _remember(self, name: str, operand: relax.Expr, demand: Demand) -> None:
         """Note what an operand can hold behind its check."""
         if not demand.bounds:
-            self._not_zero.add(name)
+            self._passed.add(name)
             return
         held = self._interval(name, operand)
-        assert held is not None
+        assert held is not None  # only integers have bounds
         low = min(bound.low for bound in demand.bounds)
         high = max(bound.high for bound in demand.bounds)
         self._known[name] = held.cut(Interval(low, high))
@@ -110,8 +112,9 @@ def _mark(node: str, tensor: str, demand: Demand) -> Mark:
 
 def _refuse_outside(values: Array, demand: Demand, name: str) -> None:
     if not demand.bounds:
-        if not values.all():
-            raise OutOfRange(f"{name!r} holds 0, a divisor of integers")
+        allowed = np.isfinite(values) if values.dtype.kind == "f" else values != 0
+        if not allowed.all():
+            raise OutOfRange(f"{name!r} holds the {demand.what} {values[~allowed].flat[0]}")
         return
     lowest, highest = (
         np.asarray([getattr(bound, end) for bound in demand.bounds]) for end in ("low", "high")

@@ -1,4 +1,4 @@
-"""Which operands of ONNX's operators are indices, lengths or divisors, and what they may be.
+"""Which operands of ONNX's operators are indices, lengths or the like, and what they may be.
 
 Operators that are not here have none whose value is known at run time only: axes, sizes, pads and
 the like decide shapes, and must be constants (``prepare/refuse.py``).
@@ -14,15 +14,15 @@ from typing import Literal
 from builder.compiler.checks.intervals import Interval, is_integer, of_type
 from builder.compiler.operators.node import Node, dtype_of
 
-What = Literal["index", "length", "divisor"]
+What = Literal["index", "length", "divisor", "coordinate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What a node demands of the values of an operand.
 
-    ``bounds`` are one interval for all elements, or one for each place of the last axis; no
-    interval at all allows anything but 0.
+    ``bounds`` are one interval for all elements, or one for each place of the last axis. Without
+    any, integers may be anything but 0, and floats anything finite.
     """
 
     position: int
@@ -68,7 +68,8 @@ def _places_in_result(_node: Node, result: Extents) -> Iterator[Demand]:
     yield Demand(position=1, what="index", bounds=(Interval(0, math.prod(result) - 1),))
 
 
-def _images(node: Node, _result: Extents) -> Iterator[Demand]:
+def _regions(node: Node, _result: Extents) -> Iterator[Demand]:
+    yield Demand(position=1, what="coordinate", bounds=())
     yield Demand(position=2, what="index", bounds=(Interval(0, node.shape(0)[0] - 1),))
 
 
@@ -103,7 +104,7 @@ TABLE: Mapping[str, Rule] = {
     **dict.fromkeys(("Div", "Mod"), _divisor),
     "MaxUnpool": _places_in_result,
     "ReverseSequence": _reversed,
-    "RoiAlign": _images,
+    "RoiAlign": _regions,
     "TensorScatter": _written_from,
 }
 """ONNX operator -> what it demands, as ONNX Runtime does."""

@@ -9,6 +9,7 @@ from tvm import relax
 from builder.compiler.operators import (
     bits,
     clipping,
+    coordinates,
     gathering,
     geometry,
     linear_algebra,
@@ -34,6 +35,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "Det": linear_algebra.det,
     "Gather": gathering.gather,
     "GRU": recurrent.gru,
+    "GridSample": coordinates.grid_sample,
     "LRN": responses.local_response,
     "LSTM": recurrent.lstm,
     "MaxPool": pooling.max_pool,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
+from builder.compiler.operators.coordinates import between
 from builder.compiler.operators.node import Node, dtype_of, te_shape
 from builder.compiler.operators.windows import window
 
@@ -99,9 +100,10 @@ def deform_conv(node: Node) -> relax.Expr | None:
 
 
 def _bilinear(data: te.Tensor, n: Any, c: Any, y: Any, x: Any) -> Any:
-    """Return ``data[n, c]`` at a fractional place; outside of it is 0."""
+    """Return ``data[n, c]`` at a fractional place; outside of it is 0, wherever it is."""
     height, width = te_shape(data)[2:]
     dtype = data.dtype
+    y, x = between(y, -2, height + 1, dtype), between(x, -2, width + 1, dtype)
     top, left = tirx.floor(y), tirx.floor(x)
     total: Any = tirx.const(0, dtype)
     for down, right in itertools.product((0, 1), (0, 1)):

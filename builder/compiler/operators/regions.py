@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -11,21 +12,14 @@ from tvm import relax, te, tirx
 from tvm.script.ir_builder import tirx as T
 
 from builder.compiler.operators import loops
+from builder.compiler.operators.coordinates import between
 from builder.compiler.operators.node import Node, dtype_of, te_shape
 
 _HALF_PIXEL_SINCE = 16
+_FAR = float(1 << 62)
+"""More samples than ONNX Runtime has memory for; the mean over as many is 0."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
-    """One axis of a cell of a region: where it starts, how long it is, how often it is sampled."""
-
-    start: Any
-    length: Any
-    samples: Any
-
-    def place(self, step: Any) -> Any:
-        return self.start + (step + 0.5) * self.length / self.samples
+_START, _LENGTH, _SAMPLES, _FIRST = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +32,91 @@ class _Regions:
     cells: tuple[int, int]
     dtype: str
 
-    def side(self, rois: Any, roi: Any, axis: int, cell: Any) -> _Side:
-        """Return the side of a cell along the rows (axis 0) or the columns (1)."""
-        shift = 0.5 if self.half_pixel else 0.0
-        start = rois[roi, 1 - axis] * self.scale - shift
-        length = rois[roi, 3 - axis] * self.scale - shift - start
-        if not self.half_pixel:
-            length = tirx.max(length, tirx.const(1, self.dtype))
-        length = length / self.cells[axis]
-        covered = tirx.max(T.Cast("int32", tirx.ceil(length)), 0)
-        return _Side(
-            start=start + cell * length,
-            length=length,
-            samples=tirx.const(self.samples, "int32") if self.samples > 0 else covered,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """The two axes of the cell at hand, rows and columns, in memory.
+
+    ``sides`` [2, 4] holds where the cell starts, how long it is, how often it is sampled (a whole
+    number as a float, for no integer may hold it), and the number of the first sample that can lie
+    on the image; ``near`` [2] how many from there on can. The others hold 0. ``low`` [2] and
+    ``weight`` [2] are the element before the sample at hand and the share of the one behind it.
+    """
+
+    regions: _Regions
+    extents: Sequence[int]
+    sides: Any
+    near: Any
+    place: Any
+    low: Any
+    weight: Any
+
+    def measure(self, box: Any, axis: int, cell: Any) -> None:
+        """Lay one axis of a cell on the image; ``box`` (i) are the corners of its region."""
+        regions, side, dtype = self.regions, self.sides, self.regions.dtype
+        shift = 0.5 if regions.half_pixel else 0.0
+        start = box(1 - axis) * regions.scale - shift
+        length = box(3 - axis) * regions.scale - shift - start
+        if not regions.half_pixel:
+            length = tirx.max(length, tirx.const(1, dtype))
+        side[axis, _LENGTH] = length / regions.cells[axis]
+        side[axis, _START] = start + cell * side[axis, _LENGTH]
+        if regions.samples > 0:
+            side[axis, _SAMPLES] = tirx.const(regions.samples, dtype)
+            side[axis, _FIRST] = tirx.const(0, dtype)
+            self.near[axis] = tirx.const(regions.samples, "int32")
+        else:
+            self._measure_samples(axis)
+
+    def _measure_samples(self, axis: int) -> None:
+        """Count samples: one a pixel or closer, and never two within half a pixel."""
+        side, dtype = self.sides, self.regions.dtype
+        zero = tirx.const(0, dtype)
+        side[axis, _SAMPLES] = tirx.max(tirx.ceil(side[axis, _LENGTH]), zero)
+        side[axis, _FIRST] = (-2 - side[axis, _START]) / side[axis, _LENGTH] * side[axis, _SAMPLES]
+        side[axis, _FIRST] = tirx.floor(between(side[axis, _FIRST], 0, _FAR, dtype))
+        left = side[axis, _SAMPLES] - side[axis, _FIRST]
+        self.near[axis] = T.Cast("int32", between(left, 0, 2 * self.extents[axis] + 8, dtype))
+
+    def has_all(self) -> Any:
+        """Say whether no sample is left out."""
+        return tirx.all(
+            *(
+                self.sides[axis, _SAMPLES] == T.Cast(self.regions.dtype, self.near[axis])
+                for axis in (0, 1)
+            )
         )
+
+    def count(self) -> Any:
+        return self.sides[0, _SAMPLES] * self.sides[1, _SAMPLES]
+
+    def find(self, axis: int, step: Any) -> None:
+        """Find sample ``step`` along an axis."""
+        side, dtype, last = self.sides, self.regions.dtype, self.extents[axis] - 1
+        along = (side[axis, _FIRST] + step + 0.5) * side[axis, _LENGTH] / side[axis, _SAMPLES]
+        self.place[axis] = side[axis, _START] + along
+        held = between(self.place[axis], 0, last, dtype)
+        self.low[axis] = T.Cast("int32", tirx.floor(held))
+        self.weight[axis] = held - T.Cast(dtype, self.low[axis])
+
+    def parts(self, element: Any) -> list[Any]:
+        """Return what the four elements around the sample give to it; all is 0 far outside."""
+        zero = tirx.const(0, self.regions.dtype)
+        inside = tirx.all(
+            *(self.place[axis] >= -1 for axis in (0, 1)),
+            *(self.place[axis] <= extent for axis, extent in enumerate(self.extents)),
+        )
+        return [
+            tirx.Select(inside, element(row, column) * by_row * by_column, zero)
+            for (row, by_row), (column, by_column) in itertools.product(
+                self._neighbours(0), self._neighbours(1)
+            )
+        ]
+
+    def _neighbours(self, axis: int) -> list[tuple[Any, Any]]:
+        """Return the elements around a place with their weights; beyond the edge is the edge."""
+        low, weight = self.low[axis], self.weight[axis]
+        return [(low, 1 - weight), (tirx.min(low + 1, self.extents[axis] - 1), weight)]
 
 
 def roi_align(node: Node) -> relax.Expr:
@@ -71,44 +136,35 @@ def roi_align(node: Node) -> relax.Expr:
     def compute(image: te.Tensor, rois: te.Tensor, batches: te.Tensor) -> Any:
         shape = [te_shape(rois)[0], te_shape(image)[1], *cells]
 
-        def body(source: Any, boxes: Any, numbers: Any, result: Any) -> None:
+        def body(source: Any, boxes: Any, numbers: Any, result: Any, *scratch: Any) -> None:
+            names = ("sides", "near", "place", "low", "weight")
+            extents = te_shape(image)[2:]
+            sides = _Sides(
+                regions=regions, extents=extents, **dict(zip(names, scratch, strict=True))
+            )
             with T.grid(*shape) as at:
                 roi, channel = at[:2]
-                sides = [regions.side(boxes, roi, axis, at[2 + axis]) for axis in (0, 1)]
-                count = sides[0].samples * sides[1].samples
+                for axis in (0, 1):
+                    sides.measure(lambda corner: boxes[roi, corner], axis, at[2 + axis])
                 result[at] = tirx.const(0, dtype)
-                with T.serial(0, sides[0].samples) as down, T.serial(0, sides[1].samples) as right:
-                    places = (sides[0].place(down), sides[1].place(right))
-                    parts = _parts(source, (numbers[roi], channel), places, te_shape(image)[2:])
+                with T.serial(0, sides.near[0]) as down, T.serial(0, sides.near[1]) as right:
+                    sides.find(0, down)
+                    sides.find(1, right)
+                    parts = sides.parts(
+                        lambda row, column: source[numbers[roi], channel, row, column]
+                    )
                     if largest:
-                        first = tirx.all(down == 0, right == 0)
+                        first = tirx.all(down == 0, right == 0, sides.has_all())
                         best = reduce(tirx.max, parts)
                         result[at] = tirx.Select(first, best, tirx.max(result[at], best))
                     else:
-                        result[at] = result[at] + sum(parts[1:], parts[0]) / count
+                        result[at] = result[at] + sum(parts[1:], parts[0]) / sides.count()
 
-        return loops.kernel(body, [image, rois, batches], [(shape, dtype)], name="roi_align")
+        scratch = [([2, 4], dtype), ([2], "int32"), ([2], dtype), ([2], "int32"), ([2], dtype)]
+        return loops.kernel(
+            body, [image, rois, batches], [(shape, dtype), *scratch], name="roi_align"
+        )
 
-    return node.call(compute, *(node.required(position) for position in range(3)), name="roi_align")
-
-
-def _parts(source: Any, plane: tuple[Any, Any], places: tuple[Any, Any], extents: Any) -> list[Any]:
-    """Return what the four elements around a place give to it; all is 0 far outside."""
-    zero = tirx.const(0, source.dtype)
-    near = [_neighbours(place, extent, zero) for place, extent in zip(places, extents, strict=True)]
-    inside = tirx.all(
-        *(place >= -1 for place in places),
-        *(place <= extent for place, extent in zip(places, extents, strict=True)),
-    )
-    return [
-        tirx.Select(inside, source[(*plane, row, column)] * by_row * by_column, zero)
-        for (row, by_row), (column, by_column) in itertools.product(*near)
-    ]
-
-
-def _neighbours(place: Any, extent: int, zero: Any) -> list[tuple[Any, Any]]:
-    """Return the elements around a place with their weights; beyond the edge is the edge."""
-    place = tirx.max(place, zero)
-    low = tirx.min(T.Cast("int32", tirx.floor(place)), extent - 1)
-    weight = tirx.Select(low == extent - 1, zero, place - low)
-    return [(low, 1 - weight), (tirx.min(low + 1, extent - 1), weight)]
+    operands = (node.required(position) for position in range(3))
+    aligned = node.builder.emit(node.call(compute, *operands, name="roi_align"))
+    return relax.TupleGetItem(aligned, 0)

@@ -36,8 +36,10 @@ def tensor_scatter(node: Node) -> relax.Expr | None:
         length, count = te_shape(past)[axis], te_shape(update)[axis]
 
         def element(*at: Any) -> Any:
-            start = starts[0][at[0]].astype("int32") if starts else 0
-            offset = at[axis] - start
+            start = starts[0][at[0]] if starts else tirx.const(0, "int64")
+            if circular:  # however often it went round: int32 could not hold the number
+                start = tirx.floormod(start, tirx.const(length, start.dtype))
+            offset = at[axis] - start.astype("int32")
             if circular:
                 offset = tirx.floormod(offset, length)
             source = list(at)
