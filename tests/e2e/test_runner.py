@@ -275,6 +275,15 @@ def test_runner_reports_failing_kernels(bundle: Path) -> None:
         assert word in line
 
 
+def test_runner_tells_a_value_that_the_model_cannot_have(bundle: Path) -> None:
+    np.save(bundle / "check" / "inputs" / "flags_0.npy", np.array([1, -1001, 3], np.int64))
+    line = expect_failure(5, bundle, "--check")
+    said = "index -1001 is not in -1000 to 9223372036854775807: element 1 of tensor 'flags:0'"
+    assert f"{said}, which node 'Add_3' reads" in line
+    finished = run(bundle, "--check", "--json")
+    assert json.loads(finished.stdout)["error"]["reason"] == "value-out-of-range"
+
+
 def test_runner_notices_a_full_disk(bundle: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

@@ -107,6 +107,12 @@ def test_library_runs_a_model_without_inputs_and_weights(gcc: Gcc, weights: Path
     play(gcc.model_program("asan", plan="plan_bare"), weights, "runs_without_inputs")
 
 
+def test_library_checks_values_before_the_calls_that_use_them(gcc: Gcc, weights: Path) -> None:
+    program = gcc.model_program("asan", main="check_test", plan="plan_checks")
+    played = call(program)
+    assert played.returncode == 0, played.stderr
+
+
 def test_library_survives_scarcity(gcc: Gcc, weights: Path) -> None:
     played = call(gcc.model_program("none", main="scarcity_test"), weights)
     assert played.returncode == 0, played.stderr

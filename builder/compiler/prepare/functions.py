@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 import onnx.inliner
 
-from builder.compiler.node_names import subgraphs
+from builder.compiler.node_names import node_name, subgraphs
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.refusals import value_types
@@ -77,16 +77,23 @@ def _replace_calls(
     types: Mapping[str, onnx.TypeProto],
     opset: int,
 ) -> None:
-    for node in graph.node:
+    for index, node in enumerate(graph.node):
         for _, inner in subgraphs(node):
             _replace_calls(model, inner, {**types, **value_types(inner)}, opset)
         if node.op_type not in EXPANDED or node.domain:
             continue
         body = _definition(node, types, opset)
         if body is not None:
+            _name_after(body, node_name(index, node))
             body.name, body.domain = f"{node.op_type}.{len(model.functions)}", _DOMAIN
             model.functions.append(body)
             node.op_type, node.domain = body.name, _DOMAIN
+
+
+def _name_after(body: onnx.FunctionProto, name: str) -> None:
+    """Name what stands for a node after it: messages are about the node that a person knows."""
+    for position, node in enumerate(body.node):
+        node.name = f"{name}.{node.op_type}{position}"
 
 
 def _definition(

@@ -10,7 +10,7 @@ bw_status bw_run(bw_model *model, const void *const *inputs, void *const *output
   (void)model, (void)outputs;
   snprintf(message, sizeof message, "run %d.", (int)*(const float *)inputs[0]);
   usleep(2000);
-  return BW_ERROR_KERNEL;
+  return BW_ERROR_VALUE;
 }
 
 const char *bw_last_error(const bw_model *model) {

@@ -51,6 +51,10 @@ static const bw_call CALLS[] = {
     {__tvm_ffi_count_tasks, "count_tasks", "Count_5", COUNT_ARGS, 1, 1},
 };
 
+static const bw_bounds FLAG_BOUNDS[] = {{-1000, INT64_MAX}};
+
+static const bw_check CHECKS[] = {{"index", "Add_3", "flags:0", FLAG_BOUNDS, 1, FLAGS, 2}};
+
 static const bw_copy COPIES[] = {{FLAGS, 2}, {CONSTANTS, 3}, {COUNTS, 5}};
 
 #ifdef FIXTURE_FEATURES
@@ -77,6 +81,7 @@ const bw_plan bw_model_plan = {
     .outputs = OUTPUTS,
     .views = VIEWS,
     .calls = CALLS,
+    .checks = CHECKS,
     .copies = COPIES,
     .cpu_features = FEATURES,
     .embedded_weights = EMBEDDED,
@@ -87,6 +92,7 @@ const bw_plan bw_model_plan = {
     .output_count = 6,
     .view_count = VIEW_COUNT,
     .call_count = 5,
+    .check_count = 1,
     .copy_count = 3,
     .cpu_feature_count = FEATURE_COUNT,
 };

@@ -135,8 +135,18 @@ public final class Desktop {
             for (int i = 0; i < done.size(); i++) {
                 expect(done.get(i).get().contains("run " + i + "."), done.get(i).get());
             }
+            expect(statusOf(model) == ModelException.BAD_VALUE, "another status");
         } finally {
             pool.shutdown();
+        }
+    }
+
+    private static int statusOf(Model model) throws IOException {
+        try {
+            model.run(inputs(model));
+            return 0;
+        } catch (ModelException failure) {
+            return failure.status();
         }
     }
 
