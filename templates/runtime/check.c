@@ -12,7 +12,14 @@ typedef uint64_t (*finder)(const void *data, uint64_t count, const bw_check *che
 #define OUTSIDE_UNSIGNED(value, bounds)                                                            \
   ((bounds).highest < 0 || (value) > (uint64_t)(bounds).highest)
 
+/* All are looked at, whatever they are: eight and more at a time, in vectors. */
 #define DEFINE_FINDER(type, outside)                                                               \
+  static bool any_outside_##type(const type *values, uint64_t count, bw_bounds bounds) {           \
+    bool any = false;                                                                              \
+    for (uint64_t i = 0; i < count; i++)                                                           \
+      any |= outside(values[i], bounds);                                                           \
+    return any;                                                                                    \
+  }                                                                                                \
   static uint64_t find_##type(const void *data, uint64_t count, const bw_check *check) {           \
     const type *values = data;                                                                     \
     uint64_t i = 0;                                                                                \
@@ -21,6 +28,8 @@ typedef uint64_t (*finder)(const void *data, uint64_t count, const bw_check *che
         i++;                                                                                       \
       return i;                                                                                    \
     }                                                                                              \
+    if (check->bound_count == 1 && !any_outside_##type(values, count, check->bounds[0]))           \
+      return count;                                                                                \
     for (uint32_t at = 0; i < count && !outside(values[i], check->bounds[at]); i++)                \
       at = at + 1 == check->bound_count ? 0 : at + 1;                                              \
     return i;                                                                                      \

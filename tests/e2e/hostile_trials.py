@@ -40,7 +40,7 @@ def is_intact(memory: Any, array: Any) -> bool:
 
 def answer(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     fences = {spec.name: fenced(spec) for spec in model.outputs}
-    before = {name: array.copy() for name, array in inputs.items()}
+    before = {name: array.tobytes() for name, array in inputs.items()}
     out = {name: array for name, (array, _) in fences.items()}
     try:
         model.run(inputs, out=out)
@@ -49,7 +49,7 @@ def answer(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
         assert error.status == Status.VALUE, error.status
         said = {"": np.array(str(error))}
     assert all(is_intact(memory, array) for array, memory in fences.values()), "a stray byte"
-    assert all((inputs[name] == array).all() for name, array in before.items()), "inputs written to"
+    assert all(inputs[name].tobytes() == held for name, held in before.items()), "a stray input"
     return said
 
 

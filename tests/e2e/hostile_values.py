@@ -208,3 +208,34 @@ def _dividing() -> Iterator[onnx.NodeProto]:
         yield _node("Div", operands, f"{dtype}_div")
         yield _node("Mod", operands, f"{dtype}_mod")
         yield _node("Mod", operands, f"{dtype}_fmod", fmod=1)
+
+
+def places() -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """Return a model of operators that take floats for places, and inputs that are in order."""
+    nodes = [
+        _node("GridSample", "image grid", "linear"),
+        _node("GridSample", "image grid", "nearest", mode="nearest", padding_mode="border"),
+        _node("DeformConv", "image one offset", "deformed", kernel_shape=[1, 1]),
+        _node("RoiAlign", "image rois which", "mean", output_height=2, output_width=2),
+        _node("RoiAlign", "image rois which", "largest", mode="max", sampling_ratio=2),
+    ]
+    generator = np.random.default_rng(0)
+    inputs = {
+        "image": generator.uniform(-1, 1, (1, 1, 4, 4)).astype(np.float32),
+        "grid": generator.uniform(-1, 1, (1, 4, 4, 2)).astype(np.float32),
+        "offset": generator.uniform(-1, 1, (1, 2, 4, 4)).astype(np.float32),
+        "rois": np.array([[0, 0, 3, 3], [1, 2, 3, 9], [3, 3, 1, 1]], np.float32),
+    }
+    constants = {"one": np.ones((1, 1, 1, 1), np.float32), "which": np.zeros(3, np.int64)}
+    graph = helper.make_graph(
+        nodes,
+        "places",
+        [
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape)
+            for name, array in inputs.items()
+        ],
+        [helper.make_empty_tensor_value_info(node.output[0]) for node in nodes],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    imports = [helper.make_opsetid("", 20)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=9), inputs

@@ -118,13 +118,18 @@ def library(
     return Built(opset=opset, folder=folder)
 
 
-def expected(opset: int, inputs: Inputs) -> Inputs:
-    """Return what ONNX Runtime says; its fmod of 64-bit integers goes through float64."""
+def computed(made: onnx.ModelProto, inputs: Inputs) -> Inputs:
+    """Return what ONNX Runtime says."""
     session = onnxruntime.InferenceSession(
-        hostile_values.model(opset).SerializeToString(), providers=["CPUExecutionProvider"]
+        made.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
-    outputs = dict(zip(names, session.run(names, inputs), strict=True))
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def expected(opset: int, inputs: Inputs) -> Inputs:
+    """Return what ONNX Runtime says; its fmod of 64-bit integers goes through float64."""
+    outputs = computed(hostile_values.model(opset), inputs)
     exact = {
         f"{dtype}_fmod_out": np.fmod(inputs[f"{dtype}_of"], inputs[f"{dtype}_by"])
         for dtype in ("int64", "uint64")
@@ -196,3 +201,52 @@ def test_the_plan_lists_each_check_once(library: Built) -> None:
     assert len(tensors) == len(set(tensors))
     names = {operand.name for operand in library.operands}
     assert names - {*tensors} <= {"label", "positions"}  # checked where they are unsqueezed
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, gcc: Gcc) -> Path:
+    if (missing := gcc.require("none")) is not None:
+        pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("places")
+    build(folder, *hostile_values.places())
+    return folder
+
+
+FAR = (np.nan, np.inf, -np.inf, 1e20, -1e20, 3e38, -3e38, 1e5, -1e5, 3e9, 1.5)
+"""No places at all, places beyond every integer, and some that are merely outside."""
+
+
+def test_places_that_are_none_are_outside_as_in_onnx_runtime(places: Path) -> None:
+    made, good = hostile_values.places()
+    trials = []
+    for value in FAR:
+        grid, offset = good["grid"].copy(), good["offset"].copy()
+        if abs(value) != 3e9:  # ONNX Runtime's own weights have no digits left there
+            grid[0, 1, :, 0] = grid[0, 2, :, 1] = value
+        offset[0, 0, 1, :] = offset[0, 1, :, 2] = value
+        trials.append(good | {"grid": grid, "offset": offset})
+    for inputs, found in zip(trials, play(places, trials), strict=True):
+        assert isinstance(found, dict), found
+        _agrees(found, computed(made, inputs))
+
+
+@pytest.mark.parametrize("roi", [[-1e20, -1e20, 1e20, 1e20], [0, 0, 300, 200], [-90, 0, 99, 3]])
+def test_regions_beyond_the_image_are_as_in_onnx_runtime(places: Path, roi: list[float]) -> None:
+    made, good = hostile_values.places()
+    inputs = good | {"rois": np.array([roi] * 3, np.float32)}
+    (found,) = play(places, [inputs])
+    assert isinstance(found, dict), found
+    _agrees(found, computed(made, inputs))
+
+
+def test_huge_regions_end_and_regions_without_end_are_refused(places: Path) -> None:
+    """ONNX Runtime has no memory for the samples of the huge ones."""
+    _, good = hostile_values.places()
+    huge = [[0, 0, 1e9, 2], [-3e38, 0, 3e38, 2], [3e9, 0, 4e9, 1]]
+    trials = [good | {"rois": np.array([roi] * 3, np.float32)} for roi in huge]
+    for value in (np.nan, np.inf, -np.inf):
+        trials.append(good | {"rois": np.where(good["rois"] == 9, value, good["rois"])})
+    said = play(places, trials)
+    assert all(isinstance(found, dict) for found in said[:3])
+    words = "coordinate that is not finite is not allowed: element 7 of tensor 'rois', which node"
+    assert all(str(error).startswith(words) for error in said[3:])
