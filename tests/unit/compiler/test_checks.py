@@ -20,6 +20,7 @@ from builder.compiler.plan import StaticPlan
 from builder.errors import ModelRefused
 from builder.package_files import templates_root
 from builder.templating import environment
+from tests.unit.compiler import execution
 from tests.unit.compiler.test_lowering import planned
 
 TABLE = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -265,3 +266,8 @@ def test_a_plan_tells_its_checks_only_where_it_has_some(tmp_path: Path) -> None:
         assert ("bw_check checks[]" in text) == has
         assert ('{"index", "y_node", "ids", bounds + 0, 1,' in text) == has
         assert ('"what": "index"' in render.plan_json(plan)) == has
+
+
+def test_tvms_own_machine_runs_what_is_marked(tmp_path: Path) -> None:
+    found = execution.errors(graph([op("Gather", "x ids", "y", axis=1)]), tmp_path, lanes=8)
+    assert max(found["outputs"]) == 0
