@@ -10,7 +10,7 @@ import onnx
 from builder.compiler.extraction import extract
 from builder.compiler.node_names import node_name
 from builder.compiler.plan import KernelCall
-from builder.errors import BoardwrightError, BuildFailed
+from builder.errors import BoardwrightError, BuildFailed, ModelRefused
 
 
 def blamed(
@@ -82,3 +82,14 @@ def _likeness(single: onnx.ModelProto) -> bytes:
     del node.input[:], node.output[:]
     node.ClearField("name")
     return b"|".join((node.SerializeToString(deterministic=True), *parts))
+
+
+def undecidable(what: str, nodes: Sequence[str]) -> ModelRefused:
+    """Return the failure of a plan that would have to be made at run time, for ``nodes``."""
+    return ModelRefused(
+        f"{what} cannot be planned before run time",
+        reason="not-static",
+        where=", ".join(nodes) or None,
+        remedy="replace the node by operations on fixed shapes",
+        details={"nodes": list(nodes)},
+    )

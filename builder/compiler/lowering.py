@@ -7,6 +7,7 @@ arena.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import tvm
 from tvm import relax
 
 from builder.compiler import arena, joins, provenance, tensors
+from builder.compiler.blame import undecidable
 from builder.compiler.checks import checked
 from builder.compiler.kernels import joining
 from builder.compiler.plan import (
@@ -55,13 +57,6 @@ Value = Tensor | tuple["Value", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Check:
-    operand: Tensor
-    before: int  # how many calls come first
-    mark: checked.Mark
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
     kernel: str
     nodes: provenance.Nodes
@@ -85,13 +80,16 @@ def lower(
 
 @dataclass(slots=True, kw_only=True)
 class _Program:
-    """The calls of main over symbolic buffers, in order; ``joining`` kernels only copy spans."""
+    """The calls of main over symbolic buffers, in order; ``joining`` kernels only copy spans.
+
+    ``checks`` tell what to check of an operand when so many of the calls are done.
+    """
 
     weights: WeightsWriter
     node_names: Sequence[str]
     joining: Set[str]
     calls: list[_Call] = field(default_factory=list)
-    checks: list[_Check] = field(default_factory=list)
+    checks: list[tuple[Tensor, int, checked.Mark]] = field(default_factory=list)
     temporaries: list[Buffer] = field(default_factory=list)
     outputs: tuple[Tensor, ...] = ()
     _values: dict[relax.Var, Value] = field(default_factory=dict)
@@ -139,8 +137,7 @@ class _Program:
     def _checked(self, value: relax.Call) -> Tensor:
         operand = self._value(value.args[0], None)
         assert isinstance(operand, Tensor)
-        mark = checked.mark_of(value)
-        self.checks.append(_Check(operand=operand, before=len(self.calls), mark=mark))
+        self.checks.append((operand, len(self.calls), checked.mark_of(value)))
         return operand
 
     def _call(self, value: relax.Call, var: relax.Var | None) -> Value:
@@ -171,13 +168,7 @@ class _Program:
     def _undecidable(self, value: relax.Expr, var: relax.Var | None) -> ModelRefused:
         nodes = [self.node_names[i] for i in (provenance.nodes_of(var) if var is not None else ())]
         what = getattr(getattr(value, "op", None), "name", type(value).__name__)
-        return ModelRefused(
-            f"{what} cannot be planned before run time",
-            reason="not-static",
-            where=", ".join(nodes) or None,
-            remedy="replace the node by operations on fixed shapes",
-            details={"nodes": nodes},
-        )
+        return undecidable(what, nodes)
 
 
 _CALL_TIR = tvm.ir.Op.get("relax.call_tir")
@@ -246,14 +237,11 @@ def _place(program: _Program, signature: Signature) -> StaticPlan:
         ),
         checks=tuple(
             Check(
-                view=view(check.operand),
-                before=sum(kept[: check.before]),
-                what=check.mark.what,
-                bounds=check.mark.bounds,
-                node=check.mark.node,
-                tensor=check.mark.tensor,
+                view=view(operand),
+                before=sum(kept[:before]),
+                **dataclasses.asdict(mark),
             )
-            for check in program.checks
+            for operand, before, mark in program.checks
         ),
         copies=tuple(
             OutputCopy(source=view(tensor), output=number)
