@@ -8,7 +8,8 @@ from tvm import relax
 
 from builder.compiler.operators import (
     bits,
-    clipping,
+    casting,
+    choosing,
     gathering,
     geometry,
     linear_algebra,
@@ -26,7 +27,9 @@ from builder.compiler.operators.node import Converter, Node
 
 CONVERTERS: Mapping[str, Converter] = {
     "BitCast": bits.bitcast,
-    "Clip": clipping.clip,
+    "Cast": casting.cast,
+    "CastLike": casting.cast_like,
+    "Clip": choosing.clip,
     "Col2Im": geometry.col2im,
     "CumProd": scans.cumprod,
     "CumSum": scans.cumsum,
@@ -36,13 +39,16 @@ CONVERTERS: Mapping[str, Converter] = {
     "GRU": recurrent.gru,
     "LRN": responses.local_response,
     "LSTM": recurrent.lstm,
+    "Max": choosing.folded(relax.op.maximum),
     "MaxPool": pooling.max_pool,
+    "Min": choosing.folded(relax.op.minimum),
     "Pad": padding.pad,
     "RNN": recurrent.rnn,
     "ReverseSequence": scattering.reverse_sequence,
     "RoiAlign": regions.roi_align,
     "Sum": summing.total,
     "TensorScatter": scattering.tensor_scatter,
+    "ThresholdedRelu": choosing.thresholded_relu,
     "TopK": sorting.topk,
 }
 """ONNX operator -> its conversion; one that returns None leaves the node to TVM's importer."""
