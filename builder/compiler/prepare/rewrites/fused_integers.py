@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,15 +40,51 @@ def concatenation(site: Site) -> bool:
 
 
 def addition(site: Site) -> bool:
-    """QLinearAdd: each side in steps of the result, whose zero point is added before rounding."""
-    result = site.node.input[6]
-    ratios = [site.emit("Div", site.node.input[position], result) for position in (1, 4)]
-    sides = [
-        site.emit("Mul", _whole(site, position), ratio)
-        for position, ratio in zip((0, 3), ratios, strict=True)
-    ]
-    _round(site, site.emit("Add", *sides), 7)
+    """QLinearAdd: each side in steps of the result, added up in ONNX Runtime's order.
+
+    Ties are rounded to even, so the order counts: what the zero points come to, then the right
+    side, then the left one. On CPUs that multiply and add at once, each side is rounded once.
+    """
+    left, right = (_as_float(site, position) for position in (0, 3))
+    ratios = [_ratio(site, position) for position in (1, 4)]
+    start = _zero_points(site, ratios)
+    steps = site.emit("Add", site.emit("Mul", right, ratios[1]), start)
+    _saturate(site, site.emit("Add", site.emit("Mul", left, ratios[0]), steps))
     return True
+
+
+def _ratio(site: Site, position: int) -> Operand:
+    """Return a scale in steps of the result's."""
+    scale, result = site.value(position), site.value(6)
+    if scale is None or result is None:
+        return site.emit("Div", site.node.input[position], site.node.input[6])
+    return np.asarray(scale.astype(np.float32) / result.astype(np.float32))
+
+
+def _zero_points(site: Site, ratios: Sequence[Operand]) -> Operand:
+    """Return what the zero points add to each element of a QLinearAdd."""
+    left, right, result = (_zero_point(site, position) for position in (2, 5, 7))
+    first, second = ratios
+    known = [one for one in (left, right, result, first, second) if not isinstance(one, str)]
+    if len(known) < 5:
+        sides = [site.emit("Mul", r, z) for r, z in ((first, left), (second, right))]
+        return site.emit("Sub", result, site.emit("Add", *sides))
+    of_left, of_right, of_result, a, b = (np.asarray(one, np.float64) for one in known)
+    total = np.float32(a * of_left + np.float32(b * of_right))  # as a multiply-add rounds
+    return np.asarray(np.float32(of_result) - total, np.float32)
+
+
+def _zero_point(site: Site, position: int) -> Operand:
+    if not site.has(position):
+        return np.float32(0)
+    known = site.value(position)
+    if known is not None:
+        return np.asarray(known, np.float32)
+    return _as_float(site, position)
+
+
+def _as_float(site: Site, position: int) -> str:
+    return site.cast(site.node.input[position], np.float32)
 
 
 def product(site: Site) -> bool:
@@ -194,10 +230,14 @@ def _whole(site: Site, first: int) -> str:
 
 def _round(site: Site, steps: str, zero_point: int) -> None:
     """Make the node's output of steps: the zero point added, rounded to even, saturated."""
-    dtype = site.dtype(0)
     if site.has(zero_point):
-        zero = site.cast(site.node.input[zero_point], np.float32)
-        steps = site.emit("Add", steps, zero)
+        steps = site.emit("Add", steps, _as_float(site, zero_point))
+    _saturate(site, steps)
+
+
+def _saturate(site: Site, steps: str) -> None:
+    """Make the node's output of steps: rounded to even, within the type."""
+    dtype = site.dtype(0)
     limits: list[Operand] = [np.float32(np.iinfo(dtype).min), np.float32(np.iinfo(dtype).max)]
     bounded = site.emit("Clip", site.emit("Round", steps), *limits)
     site.cast(bounded, dtype, to=site.node.output[0])
