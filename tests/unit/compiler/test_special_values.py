@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,12 @@ import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from tests.unit.compiler.execution import results
+from builder.compiler import importing, lowering, pipeline
+from builder.compiler.signature import read_signature
+from builder.compiler.weights import WeightsWriter
+from builder.errors import ModelRefused
+from builder.model.target import Cpu
+from tests.unit.compiler.execution import PLATFORM, VERSIONS, prepared_folder, results
 
 Array = npt.NDArray[Any]
 FLOAT = TensorProto.FLOAT
@@ -194,3 +201,68 @@ def test_recurrent_relu_makes_nan_zero(tmp_path: Path) -> None:
     }
     node = make("RNN", ["x", "w", "r"], ["y"], hidden_size=5, activations=["Relu"])
     agree(tmp_path, model([node], {"x": x}, {"y": FLOAT}, weights), {"x": x}, relative=1e-5)
+
+
+WHOLE: dict[str, Array] = {
+    "i32": RNG.integers(-100, 100, (3, 8, 5)).astype(np.int32),
+    "i64": RNG.integers(-100, 100, (3, 8, 5)),
+}
+
+
+def test_integers_are_reduced_towards_zero(tmp_path: Path) -> None:
+    """A mean once wrote twice the bytes that its output has."""
+    constants = {"inner": np.asarray([1]), "outer": np.asarray([0, -1])}
+    kinds = ("Max", "Min", "Sum", "Mean", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+    nodes, outputs = [], {}
+    for kind, data, axes in itertools.product(kinds, WHOLE, ("inner", "outer", "")):
+        name = f"{kind}_{data}_{axes}"
+        keepdims = int(axes == "inner")
+        inputs = [data, axes] if axes else [data]
+        nodes.append(make(f"Reduce{kind}", inputs, [name], keepdims=keepdims))
+        outputs[name] = helper.np_dtype_to_tensor_dtype(WHOLE[data].dtype)
+    agree(tmp_path, model(nodes, WHOLE, outputs, constants), WHOLE)
+
+
+def test_mean_of_integers_with_axes_as_attribute(tmp_path: Path) -> None:
+    inputs: dict[str, Array] = {"i32": WHOLE["i32"]}
+    node = make("ReduceMean", ["i32"], ["y"], axes=[-1, 0])
+    agree(tmp_path, model([node], inputs, {"y": TensorProto.INT32}, opset=13), inputs)
+
+
+BASES = [2, -3, 0, 7, 5, -2, 10, 1, 3, 46341, 0, -1, 2**31 - 1, 1000003, 4]
+EXPONENTS = [3, 3, 0, 2, -1, -3, 9, -5, 40, 2, -1, -3, 2, 3, 31]
+
+
+@pytest.mark.parametrize("base", ["int32", "int64", "float32", "float64"])
+def test_powers_of_all_types(tmp_path: Path, base: str) -> None:
+    """By 2 and 3 integers are multiplied out: 1000003 cubed has more digits than a float64."""
+    inputs: dict[str, Array] = {"x": np.asarray(BASES, base)}
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(base))
+    nodes, constants = [], {}
+    for dtype in ("int32", "int64", "float32", "float64"):
+        inputs[dtype] = np.asarray(EXPONENTS, dtype)
+        nodes.append(make("Pow", ["x", dtype], [f"y_{dtype}"]))
+        for exponent in (0, 1, 2, 3, 5):
+            name = f"{dtype}_{exponent}"
+            constants[name] = np.asarray(exponent, dtype)
+            nodes.append(make("Pow", ["x", name], [f"y_{name}"]))
+    outputs = {node.output[0]: kind for node in nodes}
+    agree(tmp_path, model(nodes, inputs, outputs, constants), inputs, relative=1e-6)
+
+
+def test_kernels_that_write_other_types_than_the_model_says_are_refused(tmp_path: Path) -> None:
+    """What would run past the caller's buffer never becomes a plan."""
+    prepared = prepared_folder(
+        model([make("Relu", ["x"], ["y"])], {"x": special(3, 4)}, {"y": FLOAT}), tmp_path
+    )
+    cpu = Cpu(mcpu=VERSIONS[8], mattr=(), cores=1, features=())
+    facts = pipeline.facts_of(PLATFORM, cpu, lambda _: None)
+    mod = pipeline.optimised(importing.read_prepared(prepared), prepared, facts)
+    signature = read_signature(prepared)
+    (output,) = signature.outputs
+    narrow = replace(signature, outputs=(replace(output, dtype="float16"),))
+    with WeightsWriter(tmp_path / "weights.bin") as weights:
+        lowering.lower(mod, signature, ["relu"], weights)
+        with pytest.raises(ModelRefused) as caught:
+            lowering.lower(mod, narrow, ["relu"], weights)
+    assert caught.value.reason == "converted-otherwise"

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from builder.compiler.prepare.rewriting import Operand, Rewrite, Site
 
+_BEYOND = np.float32(2**20)
+"""More steps than any of 8 bits."""
+
 _EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
@@ -88,11 +91,33 @@ def _as_float(site: Site, position: int) -> str:
 
 
 def product(site: Site) -> bool:
-    """QLinearMul: of whole numbers; the zero point is added before rounding."""
+    """QLinearMul: of whole numbers; the zero point is added before rounding.
+
+    The scaled product is rounded by itself: bounds that it never meets keep a CPU from multiplying
+    and adding at once.
+    """
     whole = site.emit("Mul", _whole(site, 0), _whole(site, 3))
     scales = site.emit("Mul", site.node.input[1], site.node.input[4])
-    _round(site, site.emit("Mul", whole, site.emit("Div", scales, site.node.input[6])), 7)
+    steps = site.emit("Mul", whole, _quotient(site, scales, 6))
+    _round(site, site.emit("Clip", steps, -_BEYOND, _BEYOND), 7)
     return True
+
+
+def average(site: Site) -> bool:
+    """QLinearAveragePool: of floats; the zero point is added before rounding."""
+    if site.attribute("channels_last", 0):
+        return False
+    given = {name: site.attribute(name) for name in _POOL}
+    settings = {name: value for name, value in given.items() if value is not None}
+    pooled = site.emit("AveragePool", _dequantised(site, 0), **settings)
+    _round(site, _quotient(site, pooled, 3), 4)
+    return True
+
+
+def _quotient(site: Site, value: str, scale: int) -> str:
+    """Return ``value`` by a scale, to the last digit: in float32 it might become a product."""
+    divisor = site.cast(site.node.input[scale], np.float64)
+    return site.cast(site.emit("Div", site.cast(value, np.float64), divisor), np.float32)
 
 
 def global_average(site: Site) -> bool:
@@ -252,7 +277,7 @@ TABLE: Mapping[str, Callable[[Site], bool]] = {
     "MatMulNBits": matmul_by_bits,
     "QGemm": gemm,
     "QLinearAdd": addition,
-    "QLinearAveragePool": through_floats("AveragePool", *_POOL),
+    "QLinearAveragePool": average,
     "QLinearConcat": concatenation,
     "QLinearGlobalAveragePool": global_average,
     "QLinearLeakyRelu": through_floats("LeakyRelu", "alpha"),
