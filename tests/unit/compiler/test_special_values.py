@@ -266,3 +266,26 @@ def test_kernels_that_write_other_types_than_the_model_says_are_refused(tmp_path
         with pytest.raises(ModelRefused) as caught:
             lowering.lower(mod, narrow, ["relu"], weights)
     assert caught.value.reason == "converted-otherwise"
+
+
+def test_halves_overflow_where_onnx_runtime_rounds_to_them(tmp_path: Path) -> None:
+    """At outputs, at IsInf, at Cast to integers; Clip ends at 65504; between, nothing is lost."""
+    numbers = [1, 300, 1000, -300, 60000, -60000, 65504, np.inf, -np.inf, np.nan, 12, 6e-8, 0.1]
+    inputs: dict[str, Array] = {"x": np.asarray(numbers, np.float16)}
+    half = TensorProto.FLOAT16
+    nodes = [
+        make("Mul", ["x", "x"], ["square"]),
+        make("Mul", ["square", "tenth"], ["back"]),
+        make("Exp", ["x"], ["exp"]),
+        make("Add", ["x", "x"], ["double"]),
+        make("IsInf", ["square"], ["infinite"]),
+        make("Cast", ["square"], ["whole"], to=TensorProto.INT32),
+        make("Clip", ["x", "low"], ["raised"]),
+        make("Clip", ["double", "", "low"], ["lowered"]),
+    ]
+    outputs = dict.fromkeys(("back", "exp", "double", "raised", "lowered"), half)
+    outputs |= {"infinite": TensorProto.BOOL, "whole": TensorProto.INT32}
+    constants = {"tenth": np.asarray(0.1, np.float16), "low": np.asarray(-1, np.float16)}
+    made = model(nodes, inputs, outputs, constants)
+    for found, expected in results(made, tmp_path, inputs):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, equal_nan=True)
