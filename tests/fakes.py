@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.errors import Interrupted
-from builder.model.receipt import Receipt
+from builder.model.receipt import LastGood, Receipt
 from builder.model.source import Source
 from builder.ports import Log
 from builder.steps import Assemble, Step, Verify
@@ -128,6 +128,17 @@ class FakePublisher:
 
     def bundle_path(self, model: str, target: str) -> Path:
         return Path("/dist") / model / target / "bundle"
+
+    def last_good(self, model: str, target: str) -> LastGood | None:
+        receipt = self.published.get(target)
+        if receipt is None or receipt.bundle is None:
+            return None
+        return LastGood(
+            path=receipt.bundle.path,
+            sha256=receipt.bundle.sha256,
+            key=receipt.key,
+            published_utc="2026-01-01T00:00:00Z",
+        )
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
         assert (assembled / "assembly.json").exists()

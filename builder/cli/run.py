@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from builder.cli.options import target_folders_option
 from builder.effects.machine import find_emulator, survey_machine
 from builder.errors import UsageError
 from builder.matrix import load
+from builder.model.receipt import Receipt
 from builder.model.target import Target
 from builder.model.toolchain import LocalToolchain
 from builder.planning import INSTALL_EMULATORS, runs_where
@@ -46,8 +48,10 @@ def command(bundle: Path, target_folders: tuple[Path, ...], arguments: tuple[str
 def find_bundle(place: Path) -> Path:
     """Return the bundle's folder at ``place`` or in its ``bundle``.
 
-    Raises ``UsageError``: ``no-bundle``, ``not-runnable``.
+    Raises ``UsageError``: ``no-bundle``, ``not-runnable``, ``last-build-failed`` where ``place``
+    is a target's folder whose bundle is of an earlier build.
     """
+    _refuse_failed(place)
     for folder in (place, place / "bundle"):
         if (folder / MANIFEST).is_file():
             if any(folder.glob("*.aar")):
@@ -59,6 +63,21 @@ def find_bundle(place: Path) -> Path:
         where=str(place),
         remedy="give the folder of a target, such as dist/MODEL/TARGET; boardwright build makes it",
     )
+
+
+def _refuse_failed(place: Path) -> None:
+    try:
+        receipt = Receipt.from_json(json.loads((place / "receipt.json").read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # the bundle speaks for itself
+    if receipt.last_good is not None:
+        raise UsageError(
+            "the last build of this target failed",
+            reason="last-build-failed",
+            where=str(place),
+            state=f"the bundle there is of {receipt.last_good.published_utc}",
+            remedy=f"build it again, or name that bundle: {place / 'bundle'}",
+        )
 
 
 def prefix(target: Target, environment: Environment) -> tuple[str, ...]:

@@ -10,7 +10,13 @@ from typing import Any
 
 from builder.errors import BoardwrightError, IntegrityError
 from builder.model.artifact import Sizes, Verification
-from builder.model.receipt import NOT_VERIFIED, BundleRef, Receipt, verification_from_json
+from builder.model.receipt import (
+    NOT_VERIFIED,
+    BundleRef,
+    LastGood,
+    Receipt,
+    verification_from_json,
+)
 from builder.planning import Goal, Plan
 
 
@@ -93,9 +99,15 @@ def reused(receipt: Receipt, *, seconds: float) -> Receipt:
 
 
 def failure(
-    plan: Plan, goal: Goal, error: BoardwrightError, *, verification: Verification, seconds: float
+    plan: Plan,
+    goal: Goal,
+    error: BoardwrightError,
+    *,
+    verification: Verification,
+    last_good: LastGood | None,
+    seconds: float,
 ) -> Receipt:
-    """Return the receipt of a target that got no bundle."""
+    """Return the receipt of a target that got no bundle; ``last_good`` lies there still."""
     return Receipt(
         status="failed",
         model=plan.model,
@@ -109,6 +121,7 @@ def failure(
         seconds=seconds,
         sizes=None,
         error=error.to_json(),
+        last_good=last_good,
     )
 
 

@@ -15,9 +15,10 @@ from builder.cli.build import exit_code
 from builder.cli.environment import read_environment
 from builder.cli.run import find_bundle, prefix
 from builder.errors import IntegrityError, ModelRefused, UsageError
+from builder.model.receipt import LastGood
 from builder.planning import runs_where
 from tests.nouns import LOCAL, a_pc, a_target
-from tests.unit.report.builds import a_receipt
+from tests.unit.report.builds import a_lost_receipt, a_receipt
 
 Printed = pytest.CaptureFixture[str]
 
@@ -249,6 +250,19 @@ def test_a_bundle_is_found_from_its_targets_folder(tmp_path: Path) -> None:
     bundle.mkdir()
     (bundle / "manifest.json").write_text("{}", encoding="utf-8")
     assert find_bundle(tmp_path) == find_bundle(bundle) == bundle
+
+
+def test_an_old_bundle_beside_a_failed_build_must_be_named_itself(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+    good = LastGood(path=str(bundle), sha256="a", key="b", published_utc="2026-01-01T00:00:00Z")
+    receipt = a_lost_receipt(last_good=good)
+    (tmp_path / "receipt.json").write_text(json.dumps(receipt.to_json()), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        find_bundle(tmp_path)
+    assert caught.value.reason == "last-build-failed"
+    assert find_bundle(bundle) == bundle
 
 
 def test_foreign_code_needs_an_emulator() -> None:

@@ -239,6 +239,18 @@ def test_wrong_numbers_fail_the_target_and_name_the_worst_output(bench: Bench) -
     assert bench.publisher.published == {}
 
 
+def test_a_failure_says_which_bundle_lies_there_still(bench: Bench) -> None:
+    [good] = execute(made(NANO), bench.world(), jobs=1)
+    assert good.last_good is None
+    bench.unchanged = False
+    [failed] = execute(made(NANO), bench.world(fresh=True), jobs=1)
+    assert failed.status == "failed"
+    assert good.bundle is not None
+    assert failed.last_good is not None
+    assert failed.last_good.sha256 == good.bundle.sha256
+    assert Receipt.from_json(failed.to_json()) == failed
+
+
 def test_a_nan_is_worse_than_any_number(bench: Bench) -> None:
     bench.workshop.verification = {
         "ok": False,
