@@ -11,11 +11,12 @@ import click
 
 from builder.cli.checkup import Check, Facts, examine, mending_command, to_json
 from builder.cli.environment import Environment, read_environment
-from builder.cli.installation import installed, pinned, read_matrix
+from builder.cli.installation import installed, locked, pinned, read_matrix
 from builder.cli.options import json_option
 from builder.effects.docker_endpoint import engine_answers
 from builder.effects.jdk import javac_version
 from builder.effects.machine import survey_machine
+from builder.effects.payload_imports import try_imports
 from builder.matrix import load, names
 from builder.model.target import Emulator
 from builder.report.json_report import write_json
@@ -53,7 +54,9 @@ def _facts(environment: Environment) -> Facts:
     return Facts(
         python=sys.version_info[:2],
         pins=pinned(),
-        installed=installed(pinned()),
+        locked=locked(),
+        installed=installed(locked()),
+        imports=try_imports(sys.executable, sorted(installed(pinned())), environment.variables),
         docker=engine_answers(environment.variables),
         machine=survey_machine(emulators, search_path=environment.search_path),
         emulators=emulators,

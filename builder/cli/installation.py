@@ -31,10 +31,19 @@ def read_matrix(folders: Sequence[Path]) -> dict[str, str]:
 
 def pinned() -> dict[str, str]:
     """Return the version of each distribution that the payload imports, as it is locked."""
-    folder = templates_root() / "toolchain"
-    wanted = (folder / "requirements.in").read_text(encoding="utf-8").splitlines()
-    locked = dict(_LOCKED.findall((folder / "requirements.lock").read_text(encoding="utf-8")))
-    return {name: locked[name] for name in wanted if name in locked}
+    wanted = (
+        (templates_root() / "toolchain" / "requirements.in")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
+    versions = locked()
+    return {name: versions[name] for name in wanted if name in versions}
+
+
+def locked() -> dict[str, str]:
+    """Return the version of each distribution that the payload imports or that those need."""
+    text = (templates_root() / "toolchain" / "requirements.lock").read_text(encoding="utf-8")
+    return dict(_LOCKED.findall(text))
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:

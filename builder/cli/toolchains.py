@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from builder import __version__
+from builder.broken_environment import broken_environment
+from builder.cli.checkup import EXACT
 from builder.cli.environment import Environment
 from builder.cli.installation import installed, pinned
 from builder.effects.docker_endpoint import engine_answers
@@ -38,8 +40,9 @@ class Toolchains:
 def choose(choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Toolchains:
     """Return what ``--toolchain`` asks for; ``auto`` is Docker where an engine answers.
 
-    Raises ``UsageError``: ``missing-package`` where a local build lacks what it imports, and as
-    ``find_ndk`` does.
+    Raises ``UsageError``: ``missing-package`` where a local build lacks what it imports,
+    ``broken-environment`` where what writes bundles is of another version, and as ``find_ndk``
+    does.
     """
     in_docker = choice == "docker" or (choice == "auto" and engine_answers(environment.variables))
     return _docker(targets, environment) if in_docker else _local(targets, environment)
@@ -55,6 +58,8 @@ def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
             where=sys.prefix,
             remedy="see what mends it: boardwright doctor",
         )
+    if wrong := _wrong_versions(versions):
+        raise broken_environment(f"{', '.join(wrong)} would write other bundles")
     toolchain = LocalToolchain(versions=tuple(sorted(versions.items())))
     ndk = find_ndk(environment.ndk_home) if any(map(_may_use_ndk, targets)) else None
     javac = ("javac", javac_version(environment.search_path))
@@ -70,6 +75,16 @@ def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
         workshop=_once(lambda: _local_workshop(environment)),
         versions=_with_own(versions),
     )
+
+
+def _wrong_versions(versions: Mapping[str, str]) -> list[str]:
+    """Return which versions are not those that are pinned to the byte."""
+    wanted = pinned()
+    return [
+        f"{name} {versions[name]} in place of {wanted[name]}"
+        for name in EXACT
+        if versions[name] != wanted[name]
+    ]
 
 
 def _may_use_ndk(target: Target) -> bool:

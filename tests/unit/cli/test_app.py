@@ -14,6 +14,7 @@ from builder.cli.app import VERBS, run
 from builder.cli.build import exit_code
 from builder.cli.environment import read_environment
 from builder.cli.run import find_bundle, prefix
+from builder.effects.payload_imports import Imports
 from builder.errors import IntegrityError, ModelRefused, UsageError
 from builder.model.receipt import LastGood
 from builder.planning import runs_where
@@ -221,7 +222,11 @@ def test_an_empty_cache_is_no_failure(capsys: Printed) -> None:
     assert told(capsys, "cache", "clean", "--max-size", "1.5G", "--json")["removed_entries"] == 0
 
 
-def test_doctor_tells_all_there_is_as_json(capsys: Printed) -> None:
+def test_doctor_tells_all_there_is_as_json(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = Imports(faults={}, unmet=())
+    monkeypatch.setattr("builder.cli.doctor.try_imports", lambda *_: imports)
     run(["doctor", "--json"])
     checks = {
         check["name"]: check["state"] for check in json.loads(capsys.readouterr().out)["checks"]
