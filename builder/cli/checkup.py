@@ -26,7 +26,8 @@ class Facts:
     """What was found. ``pins`` are versions wanted, ``installed`` versions there, by distribution.
 
     ``locked`` are the versions that were tried together: ``pins`` and what those need.
-    ``imports`` says what of it cannot be imported.
+    ``imports`` says what of it cannot be imported, ``no_image`` why the engine that answers can
+    make no toolchain image.
 
     ``javac`` is the version of the Java compiler, "none" where there is none.
     ``free_bytes`` is the room on the cache's disk; ``cache_problem`` says why it is not writable.
@@ -38,6 +39,7 @@ class Facts:
     installed: Mapping[str, str]
     imports: Imports
     docker: bool
+    no_image: str | None
     machine: Machine
     emulators: tuple[Emulator, ...]
     javac: str
@@ -71,6 +73,7 @@ def examine(facts: Facts) -> tuple[Check, ...]:
         *(_distribution(name, pin, facts) for name, pin in sorted(facts.pins.items())),
         *(_requirement(unmet, facts) for unmet in _others(facts)),
         _docker(facts.docker),
+        *((_images(facts.no_image),) if facts.docker else ()),
         *(_emulator(emulator, facts.machine) for emulator in _by_program(facts.emulators)),
         *(_sysroot(sysroot, facts.machine) for sysroot in _sysroots(facts.emulators)),
         _javac(facts.javac),
@@ -163,6 +166,15 @@ def _docker(answers: bool) -> Check:
         state="ok" if answers else "absent",
         found="answers" if answers else "does not answer: builds run locally",
         apt=("docker.io",),
+    )
+
+
+def _images(why: str | None) -> Check:
+    return Check(
+        name="toolchain images",
+        state="absent" if why else "ok",
+        found=f"{safe(why)}: builds run locally" if why else "can be had",
+        hint="ci/base-image makes a base; then set BOARDWRIGHT_BASE_IMAGE (docs/docker.md)",
     )
 
 

@@ -18,6 +18,7 @@ WELL = Facts(
     installed={"apache-tvm": "0.27", "numpy": "2.5", "protobuf": "7.36"},
     imports=Imports(faults={}, unmet=()),
     docker=True,
+    no_image=None,
     machine=a_machine(
         emulators=("qemu-aarch64", "qemu-arm"),
         sysroots=("/usr/aarch64-linux-gnu", "/usr/arm-linux-gnueabihf"),
@@ -59,6 +60,8 @@ def test_each_emulator_is_looked_at_once() -> None:
         ({"installed": {"apache-tvm": "0.27"}}, {"numpy": "missing"}),
         ({"installed": {"apache-tvm": "0.28", "numpy": "2.4"}}, {"apache-tvm": "missing"}),
         ({"docker": False}, {"docker engine": "absent"}),
+        ({"no_image": "no route to the registry"}, {"toolchain images": "absent"}),
+        ({"docker": False, "no_image": "no engine"}, {"docker engine": "absent"}),
         ({"cache_problem": "/cache is not writable"}, {"cache": "missing"}),
         ({"free_bytes": 1}, {"disk": "absent"}),
     ],
