@@ -12,8 +12,9 @@ from onnx import TensorProto, helper
 
 from builder.cli.app import VERBS, run
 from builder.cli.build import exit_code
+from builder.cli.bundle_place import find_bundle
 from builder.cli.environment import read_environment
-from builder.cli.run import find_bundle, prefix
+from builder.cli.run import prefix
 from builder.effects.payload_imports import Imports
 from builder.errors import IntegrityError, ModelRefused, UsageError
 from builder.model.receipt import LastGood
