@@ -12,12 +12,21 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
 
+
+def _target_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from builder.cli.installation import read_matrix
+    from builder.matrix import names
+
+    return [name for name in names(read_matrix(())) if name.startswith(incomplete)]
+
+
 target_option = click.option(
     "-t",
     "--target",
     "targets",
     metavar="NAME",
     multiple=True,
+    shell_complete=_target_names,
     help="A target or a glob (jetson-*); may be repeated.",
 )
 

@@ -104,6 +104,49 @@ def test_a_usage_failure_is_one_line_and_a_remedy(capsys: Printed) -> None:
     assert second == "  see: boardwright build --help"
 
 
+@pytest.mark.parametrize("arguments", [[], ["cache"], ["targets"]])
+def test_no_verb_prints_help_as_help(arguments: list[str], capsys: Printed) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(" ".join(("Usage: boardwright", *arguments)))
+    assert "error:" not in printed.err
+    assert len(printed.err.splitlines()) > 5
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_shell_gets_its_completion_script(
+    shell: str, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", f"{shell}_source")
+    assert run([]) == 0
+    assert f"_BOARDWRIGHT_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_an_unknown_shell_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", "csh_source")
+    assert run([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("boardwright b", ["build", "bisect", "bench"]),
+        ("boardwright cache c", ["clean"]),
+        ("boardwright build --dr", ["--dry-run"]),
+        ("boardwright build --target jetson-n", ["jetson-nano"]),
+    ],
+)
+def test_words_are_completed(
+    words: str, found: list[str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert run([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in found] == found
+
+
 def test_a_bug_is_one_line(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise ZeroDivisionError("boom")
