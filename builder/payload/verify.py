@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,35 @@ def _run_check(argv: Sequence[str], computed: Path, log: Log) -> bool:
         ) from None
     for line in done.stderr.splitlines():
         log(line)
-    if done.returncode not in (0, 1):
+    if _is_unknown_cpu(done.stderr):
+        raise _unknown_cpu(argv, done.stderr)
+    # Emulators and loaders end with 1 as well where nothing could be run; a verdict has a document.
+    if done.returncode not in (0, 1) or not done.stdout.lstrip().startswith("{"):
         raise IntegrityError(
             "the bundle does not run",
             reason="bundle-crashed",
             why=f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}",
         )
     return done.returncode == 0
+
+
+def _is_unknown_cpu(said: str) -> bool:
+    return "unable to find CPU model" in said
+
+
+def _unknown_cpu(argv: Sequence[str], said: str) -> UsageError:
+    program, cpu = argv[0], argv[argv.index("-cpu") + 1]
+    listed = run_program((program, "-cpu", "help"), timeout_s=TIMEOUT_S).stdout.split()
+    close = get_close_matches(cpu, listed, 5, 0.3)
+    return UsageError(
+        f"the emulator knows no CPU {cpu!r}",
+        reason="unknown-emulator-cpu",
+        where=program,
+        why=said.strip()[-300:],
+        remedy=f"correct emulator.cpu of the target; did you mean: {', '.join(close)}"
+        if close
+        else f"correct emulator.cpu of the target; see: {program} -cpu help",
+    )
 
 
 def _tolerances(path: Path) -> dict[str, tuple[float, float]]:
