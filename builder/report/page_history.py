@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.bench.durations import duration
 from builder.bench.result import Estimate, Measurement
-from builder.report.bench_view import duration, threads
+from builder.report.bench_view import threads
 from builder.report.page_parts import anchor, clock_time
 from builder.report.scales import Scale, Tick, band_path, line_path, scale_over
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from builder.bench.durations import duration
 from builder.bench.result import Estimate, KernelTime, Measurement, Minute, Rival
-from builder.report.bench_view import duration, threads, verdict
+from builder.report.bench_view import threads, verdict
 from builder.report.page_environment import Fact, facts
 from builder.report.scales import Histogram, Scale, Tick, histogram, line_path, scale_over
 from builder.report.wording import byte_size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.report.bench_view import duration
+from builder.bench.durations import duration
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _BINS = 60
