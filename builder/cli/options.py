@@ -75,11 +75,27 @@ toolchain_option = click.option(
     help="Where to compile; auto is Docker where an engine answers.",
 )
 
+
+def _after_the_projects_own(
+    context: click.Context, _: click.Parameter, given: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Return the folders of targets, those that override others last."""
+    if context.resilient_parsing:
+        return given
+    from builder.cli.configuration import target_folders_of
+    from builder.cli.environment import read_environment
+    from builder.cli.installation import parsed_values
+
+    parsed = parsed_values(read_environment().cache_root)
+    return (*target_folders_of(Path.cwd(), parsed), *given)
+
+
 target_folders_option = click.option(
     "--targets",
     "target_folders",
     metavar="DIR",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A folder with more targets; may be repeated.",
+    callback=_after_the_projects_own,
+    help="A folder with more targets, beside the project's targets_dir; may be repeated.",
 )
