@@ -22,6 +22,10 @@ class Tick:
     label: str
 
 
+ROOM_FOR_INTERVALS = 1.5
+"""How far an axis goes beyond its greatest value for the sake of intervals: wide ones are cut."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """A linear axis of durations from ``low`` to ``high`` microseconds."""
