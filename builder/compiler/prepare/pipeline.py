@@ -5,25 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from builder.bundle.names import file_stem
+from builder.compiler.jumping import may_jump_far
 from builder.compiler.plan import DATA_TYPES
 from builder.compiler.prepare import check_data, simplify, skeleton
+from builder.compiler.prepare.as_given import write_as_given
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions
+from builder.compiler.prepare.check_sets import GIVEN, MOST_BYTES, SEEDED, Truth, write_sets
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
 from builder.compiler.prepare.functions import expand_functions, inline_functions
 from builder.compiler.prepare.half import widen_halves
+from builder.compiler.prepare.input_sets import InputSet, further_sets
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
@@ -32,8 +34,7 @@ from builder.compiler.prepare.seeding import integer_limits, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
-from builder.compiler.prepare.tolerance import tolerance
-from builder.compiler.refusals import dtype_name
+from builder.compiler.refusals import dtype_name, value_types
 from builder.compiler.signature import write_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import BoardwrightError, ModelRefused
@@ -93,43 +94,30 @@ def prepare(
             _apply(step, graph, log)
         signature = _signature(graph)
         limits = integer_limits(Graph.of(graph))
+        jumps = may_jump_far(graph.model.graph, value_types(graph.model.graph))
         skeleton.write(graph, output / "model.onnx")
-    needed = run_bytes(graph)
+    needed = run_bytes(graph) + MOST_BYTES
     del graph  # ONNX Runtime is about to hold the weights once more
     allow_run(needed)
     write_signature(signature, output)
     if given is not None:
-        inputs = check_data.given_inputs(given, signature.inputs)
+        first = InputSet(name=GIVEN, inputs=check_data.given_inputs(given, signature.inputs))
+        further: tuple[InputSet, ...] = ()  # whoever gives inputs says that others do not suit
     else:
         inputs = seeded_inputs(signature.inputs, limits, seed)
-    with _beside_its_weights(as_given, output) as reference:
-        feed = inputs | constants
-        expected = check_data.reference_outputs(reference, feed, signature.outputs)
-        log(f"reference: {len(expected)} outputs from ONNX Runtime")
-        again = _again(reference, feed, signature.outputs) if in_steps else ()
-    _write_check(output / "check", signature, inputs, expected, again)
-    _write_cautions(output / "cautions.json", expected, again)
-
-
-@contextmanager
-def _beside_its_weights(model: bytes, folder: Path) -> Iterator[Path]:
-    """Put the user's model where its weights are, for ONNX Runtime to map instead of copy them."""
-    path = folder / "as-given.onnx"
-    path.write_bytes(model)
-    try:
-        yield path
-    finally:
-        path.unlink()
-
-
-def _again(
-    reference: Path, feed: check_data.Arrays, specs: Sequence[TensorSpec]
-) -> tuple[check_data.Arrays, ...]:
-    """Return what else the reference could have said: values near two steps round either way."""
-    return (
-        check_data.reference_outputs(reference, feed, specs, as_written=True),
-        check_data.reference_outputs(reference, check_data.nudged(feed), specs),
+        first = InputSet(name=SEEDED, inputs=inputs)
+        further = tuple(further_sets(inputs, signature.inputs, limits, seed, jumps=jumps))
+    truth = write_sets(
+        output,
+        signature,
+        first,
+        further,
+        model=write_as_given(output, as_given, constants),
+        constants=constants,
+        in_steps=in_steps,
     )
+    log(f"reference: {len(truth.expected)} outputs from ONNX Runtime")
+    _write_cautions(output / "cautions.json", truth)
 
 
 def _apply(step: SkeletonPass, graph: Skeleton, log: Log) -> None:
@@ -186,33 +174,10 @@ def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:
     )
 
 
-def _write_check(
-    folder: Path,
-    signature: Signature,
-    inputs: check_data.Arrays,
-    expected: check_data.Arrays,
-    again: Sequence[check_data.Arrays],
-) -> None:
-    for kind, specs, arrays in (
-        ("inputs", signature.inputs, inputs),
-        ("expected", signature.outputs, expected),
-    ):
-        (folder / kind).mkdir(parents=True)
-        for spec in specs:
-            np.save(folder / kind / f"{spec.file}.npy", check_data.storable(arrays[spec.name]))
-    lines = []
-    for spec in signature.outputs:
-        limit = tolerance(expected[spec.name], [other[spec.name] for other in again])
-        lines.append(f"{spec.file} {limit.absolute:.9g} {limit.relative:.9g}\n")
-    (folder / "tolerance.txt").write_text("".join(lines))
-
-
-def _write_cautions(
-    path: Path, expected: check_data.Arrays, again: Sequence[check_data.Arrays]
-) -> None:
+def _write_cautions(path: Path, truth: Truth) -> None:
     found = [
         dataclasses.asdict(caution)
-        for name, array in expected.items()
-        for caution in cautions(name, array, [other[name] for other in again])
+        for name, array in truth.expected.items()
+        for caution in cautions(name, array, [other[name] for other in truth.again])
     ]
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
