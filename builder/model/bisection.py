@@ -16,6 +16,8 @@ compared is right, so what is wrong lies between or behind them."""
 class Jump:
     """A node some of whose elements took another side than ONNX Runtime's: so many of so many.
 
+    They are those of the first value behind it that the bundle shows.
+
     ``difference`` is the largest between what was chosen and what ONNX Runtime chose, as it sees
     them; of operators that choose nothing, between the operands that decided.
     """

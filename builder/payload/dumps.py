@@ -15,7 +15,7 @@ import onnx
 
 from builder.compiler.alignment import Aligned, Dumped, plain
 from builder.compiler.prepare.check_data import Arrays
-from builder.compiler.prepare.check_sets import set_folders
+from builder.compiler.set_list import set_folders
 from builder.errors import UsageError
 from builder.model.tensor import Signature, TensorSpec
 

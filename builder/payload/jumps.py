@@ -147,7 +147,7 @@ def _twice(indices: Array, axis: int) -> bool:
 def describe(ours: Pieces, theirs: Pieces, at: int, shown: str) -> Jump:
     """Return how many elements of a node's result took the other side, and how near they were.
 
-    ``shown`` is a known value behind it, which tells where the result itself is not known.
+    ``shown`` is a known value behind it, whose elements count where the result is not known.
     """
     node = ours.model.graph.node[at]
     result = [name for name in node.output if name][-1]
@@ -156,7 +156,7 @@ def describe(ours: Pieces, theirs: Pieces, at: int, shown: str) -> Jump:
     other = off(here, there) if here.dtype.kind == "f" else here != there
     operands = [next(_operands(each, [node.input[0]])) for each in (ours, theirs)]
     if hidden:
-        difference = float(limits(operands[1], tolerance(operands[1])).max(initial=0.0))
+        difference = float(differences(*operands).max(initial=0.0))
     else:
         difference = _difference(node, operands, (here, there), other)
     return Jump(

@@ -92,7 +92,8 @@ def worst_of(found: Sequence[Verification], step: Package) -> Verification:
         where=step.where,
         max_abs_error=max((output.max_abs_error for output in outputs), default=0.0),
         outputs=outputs,
-        cautions=found[0].cautions,  # of the one model's reference
+        cautions=tuple(dict.fromkeys(caution for each in found for caution in each.cautions)),
+        sets=tuple(verdict for each in found for verdict in each.sets),
     )
 
 

@@ -33,12 +33,17 @@ static void parse_tolerance(const char *path, const char *line, const tensors *o
   char file[512], extra;
   tolerance allowed;
   int64_t may_differ = 0;
-  const int fields = sscanf(line, "%511s %lf %lf %" SCNd64 " %c", file, &allowed.absolute,
-                            &allowed.relative, &may_differ, &extra);
-  if ((fields != 3 && fields != 4) || may_differ < 0 ||
-      !(allowed.absolute >= 0 && allowed.relative >= 0))
-    fail(EXIT_USAGE, "%s: '%s' is not a file stem, an absolute and a relative tolerance", path,
-         line);
+  int fields = sscanf(line, "%511s %lf %lf %c", file, &allowed.absolute, &allowed.relative, &extra);
+  if (fields == 4)
+    fields = sscanf(line, "%511s %lf %lf %" SCNd64 " %c", file, &allowed.absolute,
+                    &allowed.relative, &may_differ, &extra) == 4
+                 ? 3
+                 : 0;
+  if (fields != 3 || may_differ < 0 || !(allowed.absolute >= 0 && allowed.relative >= 0))
+    fail(EXIT_USAGE,
+         "%s: '%s' is not a file stem, an absolute and a relative tolerance, and perhaps how many "
+         "elements may differ",
+         path, line);
   const int32_t index = output_of_file(outputs, file);
   if (index < 0)
     fail(EXIT_USAGE, "%s: the model has no output with the file %s", path, file);

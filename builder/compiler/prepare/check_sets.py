@@ -7,7 +7,6 @@ The first set is the bundle's own check data, ``check/``; further ones lie in ``
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ import numpy as np
 from builder.compiler.prepare.check_data import Arrays, UsersModel, nudged, storable
 from builder.compiler.prepare.input_sets import InputSet
 from builder.compiler.prepare.tolerance import tolerance
+from builder.compiler.set_list import CheckSet, list_sets
 from builder.errors import IntegrityError, ModelRefused
 from builder.model.tensor import Signature
 
 SEEDED, GIVEN = "seeded", "given"
-LIST = "sets.json"
 
 MOST_BYTES = 64 << 20
 """Of all further inputs and outputs together."""
@@ -30,31 +29,11 @@ _MOST_NAN, _MOST_INFINITE = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckSet:
-    """A set as ``sets.json`` lists it; ``dropped`` is why it is none, ``folder`` where it lies."""
-
-    name: str
-    folder: str
-    dropped: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """What ONNX Runtime makes of one set of inputs, and what else it could have said."""
 
     expected: Arrays
     again: tuple[Arrays, ...]
-
-
-def read_sets(prepared: Path) -> tuple[CheckSet, ...]:
-    """Return the sets of a prepared model, the bundle's own first."""
-    listed = json.loads((prepared / LIST).read_text(encoding="utf-8"))
-    return tuple(CheckSet(**entry) for entry in listed)
-
-
-def set_folders(prepared: Path) -> tuple[Path, ...]:
-    """Return the folders of the sets that there are, the bundle's own first."""
-    return tuple(prepared / each.folder for each in read_sets(prepared) if each.dropped is None)
 
 
 def write_sets(
@@ -95,8 +74,7 @@ def write_sets(
     for entry in listed:
         if entry.dropped is None:
             _write(output / entry.folder, signature, sets[entry.name].inputs, truth[entry.name])
-    text = json.dumps([dataclasses.asdict(entry) for entry in listed], indent=1) + "\n"
-    (output / LIST).write_text(text, encoding="utf-8")
+    list_sets(output, listed)
     return truth[first.name]
 
 

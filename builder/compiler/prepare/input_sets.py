@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from builder.compiler.prepare.check_data import Arrays
 from builder.compiler.prepare.seeding import seeded_inputs
+from builder.compiler.set_list import spare_name
 from builder.model.tensor import TensorSpec
 
 Array = npt.NDArray[Any]
@@ -51,7 +52,7 @@ def further_sets(
         drawn = seeded_inputs(specs, limits, other)
         inputs = {key: array if _counts(array) else drawn[key] for key, array in seeded.items()}
         if _bytes(inputs) not in there:
-            yield InputSet(name=f"seed-{other}", inputs=inputs)
+            yield InputSet(name=spare_name(other), inputs=inputs)
 
 
 def _bytes(inputs: Arrays) -> bytes:

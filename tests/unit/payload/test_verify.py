@@ -9,7 +9,7 @@ import pytest
 
 from builder.model.artifact import OutputError
 from builder.model.tensor import TensorSpec
-from builder.payload.verify import compare
+from builder.payload.comparison import compare
 
 
 def compared(dtype: str, computed: list[Any], expected: list[Any], slack: float) -> OutputError:
