@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +21,9 @@ from builder.payload.reference import Reference
 
 Arrays = dict[str, Array]
 
+_SPILLED_BYTES = 1 << 16
+"""Of a value: all of a model's together may be more than there is memory for."""
+
 
 def jumps_of_preparation(
     model: onnx.ModelProto, prepared: Path, inputs: Mapping[str, Array], expected: Arrays
@@ -30,7 +34,8 @@ def jumps_of_preparation(
     ``expected`` are outputs of the model as given, optimised, which may jump by themselves.
     """
     try:
-        return _jumps(model, prepared, inputs, expected)
+        with TemporaryDirectory() as spill:
+            return _jumps(model, prepared, inputs, expected, Path(spill))
     except (Unsplittable, OSError, KeyError):
         return None
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
@@ -40,12 +45,16 @@ def jumps_of_preparation(
 
 
 def _jumps(
-    model: onnx.ModelProto, prepared: Path, inputs: Mapping[str, Array], expected: Arrays
+    model: onnx.ModelProto,
+    prepared: Path,
+    inputs: Mapping[str, Array],
+    expected: Arrays,
+    spill: Path,
 ) -> tuple[Jump, ...] | None:
     given = onnx.load(prepared / AS_GIVEN, load_external_data=False)
     given = onnx.shape_inference.infer_shapes(given)
     fed = {**inputs, **read_constants(prepared)}
-    common = _common(model, given, prepared, inputs)
+    common = _common(Reference(model, prepared), _names_of_both(model, given), inputs, spill)
     ours = Pieces(model=given, weights=prepared, known=fed | common)
     theirs = Pieces(model=given, weights=prepared, known=fed)
     names = [name for node in given.graph.node for name in node.output if name in common]
@@ -86,11 +95,23 @@ def _optimised_away(given: Pieces, expected: Arrays) -> tuple[Jump, ...] | None:
     return tuple(found) or None
 
 
-def _common(
-    model: onnx.ModelProto, given: onnx.ModelProto, prepared: Path, inputs: Mapping[str, Array]
-) -> Arrays:
-    """Return the prepared model's values that have the name of one of the given model's."""
+def _names_of_both(model: onnx.ModelProto, given: onnx.ModelProto) -> list[str]:
     there = {name for node in given.graph.node for name in node.output if name}
-    names = [name for node in model.graph.node for name in node.output if name in there]
-    values = zip(names, Reference(model, prepared).values(names, inputs), strict=True)
-    return {name: np.asarray(v) for name, v in values if v.dtype != ml_dtypes.bfloat16}
+    return [name for node in model.graph.node for name in node.output if name in there]
+
+
+def _common(
+    reference: Reference, names: Sequence[str], inputs: Mapping[str, Array], spill: Path
+) -> Arrays:
+    """Return the prepared model's values of these names; large ones lie in the folder ``spill``."""
+    found: Arrays = {}
+    for name, value in zip(names, reference.values(names, inputs), strict=True):
+        if value.dtype == ml_dtypes.bfloat16:
+            continue
+        if value.nbytes < _SPILLED_BYTES:
+            found[name] = value
+            continue
+        path = spill / f"{len(found)}.npy"
+        np.save(path, value)
+        found[name] = np.load(path, mmap_mode="r")
+    return found
