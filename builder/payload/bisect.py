@@ -117,7 +117,7 @@ class _Search:
             return _nobody("preparation", compared)
         right &= preparation.right
         parting = self._parting()
-        jumps = (*preparation.jumps, *parting) if parting is not None else ()
+        jumps = _once((*parting, *preparation.jumps)) if parting is not None else ()
         if right and jumps:
             return _jumping(jumps, compared)
         diverging = [
@@ -226,6 +226,14 @@ class _Search:
         _save(folder / "inputs.npz", fed)
         _save(folder / "expected.npz", {suspect.value: expected})
         _save(folder / "computed.npz", {suspect.value: self.pieces.known[suspect.value]})
+
+
+def _once(jumps: Iterable[Jump]) -> tuple[Jump, ...]:
+    """Return the first of each node."""
+    first: dict[str, Jump] = {}
+    for jump in jumps:
+        first.setdefault(jump.node, jump)
+    return tuple(first.values())
 
 
 def _jumping(jumps: tuple[Jump, ...], compared: tuple[Compared, ...]) -> Bisection:
