@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 _SHARE = 0.1
+_BUILD_S = 6.0
 _BUILD_S_PER_NODE = 0.08
 _EMULATED_OPERATIONS_PER_S = 1e9
 _EMULATED_START_S = 0.15
@@ -15,13 +16,14 @@ def affordable(where: Literal["native", "qemu"], prepared: Path, most: int) -> i
     """Return how many of ``most`` sets are run: all natively, at least one under qemu.
 
     It follows from the model, not from a clock, so that two builds verify the same. A build takes
-    some time a node, an emulated run some an operation.
+    some time, and more for each node; an emulated run some for each operation.
     """
     if where == "native" or most <= 1:
         return most
     nodes, operations = _size(prepared)
     run_s = _EMULATED_START_S + operations / _EMULATED_OPERATIONS_PER_S
-    return max(1, min(most, int(_SHARE * _BUILD_S_PER_NODE * nodes / run_s)))
+    build_s = _BUILD_S + _BUILD_S_PER_NODE * nodes
+    return max(1, min(most, int(_SHARE * build_s / run_s)))
 
 
 def _size(prepared: Path) -> tuple[int, int]:
