@@ -39,6 +39,17 @@ def jumps_in(pieces: Pieces, name: str) -> tuple[int, ...]:
     return tuple(at for at in pieces.positions(name) if may_jump(nodes[at], pieces.types))
 
 
+def first_jumps(pieces: Pieces, name: str) -> tuple[int, ...]:
+    """Return those of ``jumps_in`` that follow from no other of them."""
+    found, nodes = jumps_in(pieces, name), pieces.model.graph.node
+
+    def follows(at: int) -> bool:
+        unknown = (n for n in nodes[at].input if n in pieces.producers and n not in pieces.known)
+        return any(not set(found).isdisjoint(pieces.positions(n)) for n in unknown)
+
+    return tuple(at for at in found if not follows(at))
+
+
 def explained(pieces: Pieces, name: str, computed: Array, expected: Array) -> Mask:
     """Return which elements of ``name`` may be as ``computed`` though they are not as expected.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.payload.judging import Array, off
-from builder.payload.jumps import jumps_in
+from builder.payload.jumps import first_jumps
 from builder.payload.pieces import Pieces
 
 
@@ -33,7 +33,7 @@ def part(ours: Pieces, theirs: Pieces, names: Sequence[str]) -> Parting:
         if not _differ(ours.known[name], there):
             continue
         if behind.isdisjoint(ours.taken(name)):
-            found = jumps_in(ours, name)
+            found = first_jumps(ours, name)
             if not found:
                 drifts = True
                 continue

@@ -32,13 +32,13 @@ class Pieces:
     weights: Path
     known: Known
     types: dict[str, onnx.TypeProto] = field(init=False)
-    _producers: dict[str, int] = field(init=False)
+    producers: dict[str, int] = field(init=False)
     _constants: dict[str, onnx.TensorProto] = field(init=False)
 
     def __post_init__(self) -> None:
         graph = self.model.graph
         self.types = value_types(graph)
-        self._producers = {name: at for at, n in enumerate(graph.node) for name in n.output if name}
+        self.producers = {name: at for at, n in enumerate(graph.node) for name in n.output if name}
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
 
     def positions(self, name: str, cut: Iterable[str] = ()) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ class Pieces:
         return self._model(nodes, names, called, fed), fed
 
     def _walk(self, names: Iterable[str], cut: set[str]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        waiting = [self._producers[name] for name in names]
+        waiting = [self.producers[name] for name in names]
         found, taken = set(waiting), dict[str, None]()
         while waiting:
             node = self.model.graph.node[waiting.pop()]
@@ -85,7 +85,7 @@ class Pieces:
                     continue
                 if name in cut or name in self.known:
                     taken[name] = None
-                elif (at := self._producers[name]) not in found:
+                elif (at := self.producers[name]) not in found:
                     found.add(at)
                     waiting.append(at)
         return tuple(sorted(found)), tuple(taken)

@@ -241,6 +241,17 @@ def test_an_element_may_be_on_either_side_where_it_is_near(
 
 
 @pytest.mark.parametrize("hidden", [(), ("m", "s", "j", "f")], ids=["seen", "fused"])
+def test_of_jumps_in_a_row_the_first_is_named(tmp_path: Path, hidden: Collection[str]) -> None:
+    model = jumping("Round")
+    model.graph.node[3].attribute[0].i = TensorProto.INT32
+    model.graph.node[4].op_type = "Mod"
+    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.full(6, 2, np.int32), "t"))
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT32
+    result = bisected(tmp_path, model, {"s": at_random}, hidden=hidden)
+    assert (result.cause, [jump.node for jump in result.jumps]) == ("jump", ["j"])
+
+
+@pytest.mark.parametrize("hidden", [(), ("m", "s", "j", "f")], ids=["seen", "fused"])
 @pytest.mark.parametrize("operator", ELEMENTWISE)
 def test_an_element_that_is_far_from_the_jump_may_not(
     tmp_path: Path, operator: str, hidden: Collection[str]
