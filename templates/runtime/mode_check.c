@@ -147,6 +147,9 @@ static void print_text(const session *s, const verdict *verdicts) {
     printf("%s %s: max abs error %g, max rel error %g (allowed %g + %g * |expected|)\n",
            passes(v) ? "ok   " : "WRONG", s->outputs.infos[i].file, v->found.max_abs_error,
            v->found.max_rel_error, v->allowed.absolute, v->allowed.relative);
+    if (v->may_differ != 0)
+      printf("      its results jump: %" PRIu64 " of %" PRIu64 " elements differ, %" PRId64 " may\n",
+             v->found.mismatches, v->found.elements, v->may_differ);
   }
 }
 
