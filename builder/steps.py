@@ -7,10 +7,11 @@ holds: that is the whole contract between one step and the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from builder.model.binding import Binding
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.source import Source
 from builder.model.target import Cpu, Emulator, Platform, Target
 from builder.model.toolchain import Toolchain
@@ -35,6 +36,8 @@ class Prepare:
     frozen_inputs: Source | None  # an .npz of values that inputs are frozen to
     check_inputs: Source | None  # an .npz; None: seeded random data in each input's type
     seed: int
+    # What is refused is no artifact, so what is not does not depend on this.
+    limits: ModelLimits = field(default=DEFAULT_LIMITS, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,11 @@ from builder.effects.machine import survey_machine
 from builder.effects.parsed import ParsedValues
 from builder.effects.publish import Publisher
 from builder.effects.store import DiskStore
-from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.effects.survey import is_private, survey_model, survey_npz, unchanged
+from builder.effects.trust import Trust
 from builder.executor.execute import World, execute
 from builder.matrix import select
+from builder.model.model_limits import ModelLimits
 from builder.model.receipt import Receipt
 from builder.model.source import Source
 from builder.model.target import Target
@@ -51,6 +53,7 @@ class Flags:
     seed: int
     name: str | None
     verbose: bool
+    limits: ModelLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +67,17 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A build that is planned and can be carried out; bundles go to ``out``."""
+    """A build that is planned and can be carried out; bundles go to ``out``.
+
+    ``private`` are bundles whose model others may not read.
+    """
 
     plan: Plan
     tools: Tools
     out: Path
     fresh: bool
     jobs: int
+    private: bool
 
 
 def lay_plans(flags: Flags, environment: Environment) -> Work:
@@ -79,7 +86,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
     Raises ``UsageError`` and ``ModelRefused`` for what cannot even be planned.
     """
     parsed = parsed_values(environment.cache_root)
-    settings = _settings(flags, parsed)
+    settings = _settings(flags, parsed, environment.trust)
     targets = _targets(flags, settings, parsed)
     memo = DigestMemo(environment.cache_root / "memo")
     tools = Tools(
@@ -95,6 +102,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
         out=settings.out,
         fresh=flags.no_cache,
         jobs=flags.jobs or request.machine.cores,
+        private=is_private(source),
     )
 
 
@@ -105,7 +113,7 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
         world = World(
             store=tools.store,
             workshops=tools.toolchains.workshop,
-            publisher=Publisher(work.out, tools.memo),
+            publisher=Publisher(work.out, tools.memo, private=work.private),
             unchanged=lambda source: unchanged(source, tools.memo),
             clock=SystemClock(),
             emit=report,
@@ -115,9 +123,9 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
         return execute(work.plan, world, jobs=work.jobs)
 
 
-def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,
@@ -127,6 +135,7 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
         frozen_file=frozen_file,
         out=flags.out,
         inputs=flags.inputs,
+        limits=flags.limits,
     )
     project = read_project(file, parsed) if file else None
     return settle(wishes, project, file.parent if file else cwd)
@@ -156,6 +165,7 @@ def _request(
         frozen_inputs=_npz(settings.frozen_file, tools.memo),
         check_inputs=_npz(settings.inputs, tools.memo),
         seed=flags.seed,
+        limits=settings.limits,
         verify=flags.verify,
         machine=survey_machine(emulators, search_path=environment.search_path),
         payload=this_payload(),

@@ -15,6 +15,7 @@ from builder.fingerprint import PayloadIdentity
 PAYLOAD_SOURCES = (
     "bundle",
     "compiler",
+    "beneath.py",
     "package_files.py",
     "errors.py",
     "model",

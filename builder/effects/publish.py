@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.beneath import read_plain
 from builder.effects.artifact_index import regular_files
 from builder.effects.digest_memo import DigestMemo, sha256_of
 from builder.effects.durable import (
@@ -24,6 +25,7 @@ from builder.errors import BuildFailed, UsageError
 from builder.model.receipt import Receipt
 
 _RECEIPT = "receipt.json"
+_RECEIPT_BYTES = 64 << 20
 _BUNDLE = "bundle"
 _ARCHIVE = "bundle.tar.gz"
 
@@ -40,11 +42,14 @@ class _PublishedFile:
 class Publisher:
     """Publishes below ``out``. What is published is the user's: writable, shared with no cache.
 
+    ``private`` shuts the folders to others, as the model is shut to them whose weights they hold.
+
     A model or target name that is no plain file name raises ``UsageError`` ``unsafe-name``; what
     the disk refuses, ``BuildFailed`` ``disk-full`` or ``out-unwritable``.
     """
 
-    def __init__(self, out: Path, memo: DigestMemo) -> None:
+    def __init__(self, out: Path, memo: DigestMemo, *, private: bool = False) -> None:
+        self._private = private
         self._out = out.absolute()
         self._memo = memo
 
@@ -59,7 +64,7 @@ class Publisher:
         """
         place = self._place(model, target)
         try:
-            content = json.loads((place / _RECEIPT).read_bytes())
+            content = json.loads(read_plain(place / _RECEIPT, _RECEIPT_BYTES))
             receipt, files = Receipt.from_json(content), _files_from_json(content)
             if not self._is_about(receipt, model, target, key):
                 return None
@@ -102,7 +107,7 @@ class Publisher:
         """Replace the receipt of a bundle that stays as it is."""
         path = self._place(receipt.model, receipt.target) / _RECEIPT
         with self._refusals():
-            files = _files_from_json(json.loads(path.read_bytes()))
+            files = _files_from_json(json.loads(read_plain(path, _RECEIPT_BYTES)))
             write_atomically(path, _dump(receipt, files))
 
     def _place(self, model: str, target: str) -> Path:
@@ -137,7 +142,7 @@ class Publisher:
         with owned_folder(place.parent) as aside:
             fresh = aside / "fresh"
             fresh.mkdir()
-            fresh.chmod(0o755)
+            fresh.chmod(0o700 if self._private else 0o755)
             yield fresh
             sync_folder(fresh)
             put_in_place(fresh, place)

@@ -38,9 +38,16 @@ class OutputError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """Why it says little that one output agrees with ONNX Runtime's."""
+    """What to know of one output, though it agrees with ONNX Runtime's."""
 
-    reason: Literal["not-finite", "reference-unstable", "jump", "accumulation", "check-relaxed"]
+    reason: Literal[
+        "declared-shape",
+        "not-finite",
+        "reference-unstable",
+        "jump",
+        "accumulation",
+        "check-relaxed",
+    ]
     output: str
     why: str
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -28,6 +30,9 @@ from builder.steps import (
 )
 from builder.wire import Job, load_job
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LITTLE_BYTES = 1 << 20
+
 
 def main(argv: list[str]) -> int:
     """Perform the job in the file ``argv[1]``; return 0 once its artifact is whole."""
@@ -42,11 +47,7 @@ def main(argv: list[str]) -> int:
         speaker.failed(failure)
         return failure.exit_code
     except OSError as error:
-        speaker.failed(
-            BuildFailed(
-                f"{error.strerror or error}", reason="io-error", where=str(error.filename or "")
-            )
-        )
+        speaker.failed(io_failure(error, Path(argv[1]).parent))
         return BuildFailed.exit_code
     except MemoryError:
         speaker.failed(
@@ -68,6 +69,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def io_failure(error: OSError, folder: Path) -> BuildFailed:
+    """Return what the disk of ``folder`` refused. numpy tells of a full one without its number."""
+    left_bytes = shutil.disk_usage(folder).free if folder.is_dir() else _LITTLE_BYTES
+    full = error.errno in _FULL or (error.errno is None and left_bytes < _LITTLE_BYTES)
+    return BuildFailed(
+        "the disk is full" if full else f"{error.strerror or error}",
+        reason="disk-full" if full else "io-error",
+        where=str(error.filename or (folder if full else "")),
+        state="nothing half-written was kept" if full else None,
+        remedy="free some space (boardwright cache clean --max-size 2G)" if full else None,
+    )
+
+
 def perform(job: Job, log: Log) -> None:
     """Import what the step needs, and only that: TVM takes a second."""
     step = job.step
@@ -83,6 +97,8 @@ def perform(job: Job, log: Log) -> None:
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                limits=step.limits,
+                digests={file.path: file.sha256 for file in step.source.files},
                 allow_memory=allow_memory,
                 allow_run=allow_run,
             )

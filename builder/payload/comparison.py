@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from builder.errors import IntegrityError
 from builder.model.artifact import OutputError
 from builder.model.tensor import Signature, TensorSpec
 
@@ -17,7 +19,7 @@ Array = npt.NDArray[Any]
 
 def compare_outputs(signature: Signature, computed: Path, wanted: Path) -> tuple[OutputError, ...]:
     """Compare the outputs in the folder ``computed`` with a set of check data."""
-    limits = _limits(wanted / "tolerance.txt")
+    limits = read_tolerances(wanted / "tolerance.txt")
     return tuple(
         compare(
             spec,
@@ -31,7 +33,7 @@ def compare_outputs(signature: Signature, computed: Path, wanted: Path) -> tuple
 
 def count_wrong(signature: Signature, computed: Path, wanted: Path) -> dict[str, tuple[int, int]]:
     """Return, by file stem, how many elements of an output are wrong, and how many it has."""
-    limits, counts = _limits(wanted / "tolerance.txt"), {}
+    limits, counts = read_tolerances(wanted / "tolerance.txt"), {}
     for spec in signature.outputs:
         ours = _load(computed / f"{spec.file}.npy", spec)
         theirs = _load(wanted / "expected" / f"{spec.file}.npy", spec)
@@ -41,12 +43,25 @@ def count_wrong(signature: Signature, computed: Path, wanted: Path) -> dict[str,
     return counts
 
 
-def _limits(path: Path) -> dict[str, tuple[float, float, int]]:
+def read_tolerances(path: Path) -> dict[str, tuple[float, float, int]]:
+    """Return absolute and relative tolerance, and how many elements may differ, by output file.
+
+    Raises ``IntegrityError`` ``bad-tolerance`` for one that is infinite, negative or NaN.
+    """
     rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    return {
+    found = {
         stem: (float(absolute), float(relative), int(may_differ[0]) if may_differ else 0)
         for stem, absolute, relative, *may_differ in rows
     }
+    for stem, limits in found.items():
+        # Within an infinite tolerance everything is right, and NaN is never exceeded.
+        if not all(math.isfinite(limit) and limit >= 0 for limit in limits):
+            raise IntegrityError(
+                f"the tolerance of {stem} proves nothing: {limits[0]:g} and {limits[1]:g}",
+                reason="bad-tolerance",
+                where=str(path),
+            )
+    return found
 
 
 def _load(path: Path, spec: TensorSpec) -> Array:
@@ -93,8 +108,9 @@ def _differences(computed: Array, expected: Array) -> Array:
 
 def _wrong(difference: Array, size: Array, absolute: float, relative: float) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        within = (difference == 0) | (difference <= absolute + relative * size)
-    return np.asarray(~within)
+        # Where an infinity is expected, any tolerance in proportion to it is infinite as well.
+        near = np.isfinite(difference) & (difference <= absolute + relative * size)
+    return np.asarray(~((difference == 0) | near))
 
 
 def _distance(one: Array, other: Array) -> Array:

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,9 @@ static int32_t output_of_file(const tensors *outputs, const char *file) {
   return -1;
 }
 
+/* Within an infinite tolerance everything is right, and NaN compares with nothing. */
+static bool is_tolerance(double number) { return isfinite(number) && number >= 0; }
+
 static void parse_tolerance(const char *path, const char *line, const tensors *outputs,
                             verdict *verdicts) {
   char file[512], extra;
@@ -39,7 +43,8 @@ static void parse_tolerance(const char *path, const char *line, const tensors *o
                     &allowed.relative, &may_differ, &extra) == 4
                  ? 3
                  : 0;
-  if (fields != 3 || may_differ < 0 || !(allowed.absolute >= 0 && allowed.relative >= 0))
+  if (fields != 3 || may_differ < 0 ||
+      !(is_tolerance(allowed.absolute) && is_tolerance(allowed.relative)))
     fail(EXIT_USAGE,
          "%s: '%s' is not a file stem, an absolute and a relative tolerance, and perhaps how many "
          "elements may differ",

@@ -219,7 +219,8 @@ def test_runner_refuses_usage(bundle: Path, options: tuple[str, ...]) -> None:
     "tolerance",
     [
         *("layer_sum 1", "layer_sum x y", "unknown 0 0", "", "a 0 nan"),
-        *("layer_sum 0 0 x", "layer_sum 0 0 -1", "layer_sum 0 0 1 1"),
+        *("layer_sum inf 0", "layer_sum 0 inf", "layer_sum 0 nan", "layer_sum -1 0"),
+        *("layer_sum 1e999 0", "layer_sum 0 0 x", "layer_sum 0 0 -1", "layer_sum 0 0 1 1"),
     ],
 )
 def test_check_refuses_a_bad_tolerance_file(bundle: Path, tolerance: str) -> None:
@@ -227,10 +228,29 @@ def test_check_refuses_a_bad_tolerance_file(bundle: Path, tolerance: str) -> Non
     expect_failure(2, bundle, "--check")
 
 
+@pytest.mark.parametrize("what", ["inputs", "expected"])
+@pytest.mark.parametrize("special", ["pipe", "device", "folder"])
+def test_check_waits_for_nothing_that_is_no_file(bundle: Path, what: str, special: str) -> None:
+    name = "x.npy" if what == "inputs" else "layer_sum.npy"
+    place = bundle / "check" / what / name
+    place.unlink()
+    match special:
+        case "pipe":
+            os.mkfifo(place)
+        case "device":
+            place.symlink_to("/dev/zero")
+        case "folder":
+            place.mkdir()
+    assert name in expect_failure(2, bundle, "--check")
+
+
 @pytest.mark.parametrize("how", SPOILERS)
 def test_runner_does_not_start_on_spoiled_weights(bundle: Path, how: str) -> None:
     SPOILERS[how](bundle / "share" / "weights.bin")
-    assert "weights.bin" in expect_failure(3, bundle, "--check")
+    told = expect_failure(3, bundle, "--check")
+    assert "weights.bin" in told
+    if how in ("folder", "fifo"):
+        assert "not a regular file" in told
 
 
 def test_runner_takes_weights_and_library_from_elsewhere(bundle: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class UsersModel:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         # Packed copies of the weights double the memory of a large model for one run's sake.
         options.add_session_config_entry("session.disable_prepacking", "1")
-        with _its_refusals():
+        with _its_refusals(_LOADING):
             self._session = onnxruntime.InferenceSession(
                 str(model), options, providers=["CPUExecutionProvider"]
             )
@@ -109,7 +109,7 @@ class UsersModel:
         ``IntegrityError`` where outputs are not of the shape that the plan expects.
         """
         names = [spec.name for spec in specs]
-        with _its_refusals():
+        with _its_refusals(_RUNNING):
             feed = {name: as_ort_value(array) for name, array in inputs.items()}
             values = [array_of(v) for v in self._session.run_with_ort_values(names, feed)]
         outputs = dict(zip(names, values, strict=True))
@@ -124,16 +124,26 @@ class UsersModel:
 
 
 @contextmanager
-def _its_refusals() -> Iterator[None]:
+def _its_refusals(remedy: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-        raise ModelRefused(
-            "ONNX Runtime does not run this model, so nothing could verify it",
-            reason="reference-failed",
-            why=" ".join(str(error).split())[:300],
-            remedy="if seeded inputs do not suit the model, give real ones: --inputs FILE.npz",
-        ) from None
+        raise _not_run(error, remedy) from None
+
+
+_LOADING = "see that a session of onnxruntime loads it: no inputs would change that"
+_RUNNING = "if seeded inputs do not suit the model, give real ones: --inputs FILE.npz"
+_MISSING = "export it with operators and types that onnxruntime has for CPUs"
+
+
+def _not_run(error: Exception, remedy: str) -> ModelRefused:
+    said = " ".join(str(error).split())
+    return ModelRefused(
+        "ONNX Runtime does not run this model, so nothing could verify it",
+        reason="reference-failed",
+        why=said[:300],
+        remedy=_MISSING if "NOT_IMPLEMENTED" in said else remedy,
+    )
 
 
 def as_ort_value(array: npt.NDArray[Any]) -> Any:
