@@ -83,6 +83,7 @@ class FakeWorkshop:
         self.performed: list[str] = []
         self.inputs: dict[str, tuple[str, ...]] = {}
         self.sources: dict[str, tuple[str, ...]] = {}
+        self.reissued: str | None = None  # the digest of a bundle that verification changed
         self.verification: dict[str, object] = {
             "ok": True,
             "where": "qemu",
@@ -111,6 +112,9 @@ class FakeWorkshop:
             case Verify():
                 text = json.dumps(self.verification)
                 (output / "verification.json").write_text(text, encoding="utf-8")
+                if self.reissued:
+                    again = json.dumps(_ASSEMBLY | {"sha256": self.reissued})
+                    (output / "assembly.json").write_text(again, encoding="utf-8")
             case _:
                 (output / "artifact").write_text(kind, encoding="utf-8")
 

@@ -22,10 +22,12 @@ from builder.effects.machine import survey_machine
 from builder.effects.parsed import ParsedValues
 from builder.effects.publish import Publisher
 from builder.effects.store import DiskStore
-from builder.effects.survey import survey_model, survey_npz, unchanged
+from builder.effects.survey import is_private, survey_model, survey_npz, unchanged
+from builder.effects.trust import Trust
 from builder.errors import UsageError
 from builder.executor.execute import World, execute
 from builder.matrix import select
+from builder.model.model_limits import ModelLimits
 from builder.model.receipt import Receipt
 from builder.model.source import Source
 from builder.model.target import Target
@@ -54,6 +56,7 @@ class Flags:
     seed: int
     name: str | None
     verbose: bool
+    limits: ModelLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,8 @@ class Tools:
 class Work:
     """A build that is planned and can be carried out; bundles go to ``out``.
 
-    ``again`` plans the same build with other toolchains.
+    ``again`` plans the same build with other toolchains; ``private`` are bundles whose model others
+    may not read.
     """
 
     plan: Plan
@@ -77,6 +81,7 @@ class Work:
     out: Path
     fresh: bool
     jobs: int
+    private: bool
     verbose: bool
     again: Callable[[Toolchains], Work]
 
@@ -101,7 +106,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
     Raises ``UsageError`` and ``ModelRefused`` for what cannot even be planned.
     """
     parsed = parsed_values(environment.cache_root)
-    settings = _settings(flags, parsed)
+    settings = _settings(flags, parsed, environment.trust)
     targets = _targets(flags, settings, parsed)
     memo = DigestMemo(environment.cache_root / "memo")
     store = DiskStore(environment.cache_root, memo)
@@ -116,6 +121,7 @@ def lay_plans(flags: Flags, environment: Environment) -> Work:
             out=settings.out,
             fresh=flags.no_cache,
             jobs=flags.jobs or request.machine.cores,
+            private=is_private(source),
             verbose=flags.verbose,
             again=planned,
         )
@@ -142,7 +148,7 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
         world = World(
             store=tools.store,
             workshops=tools.toolchains.workshop,
-            publisher=Publisher(work.out, tools.memo),
+            publisher=Publisher(work.out, tools.memo, private=work.private),
             unchanged=lambda source: unchanged(source, tools.memo),
             clock=SystemClock(),
             emit=report,
@@ -165,9 +171,9 @@ def _usable(work: Work, cancel: threading.Event) -> Work:
     return work if toolchains is tools.toolchains else work.again(toolchains)
 
 
-def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,
@@ -177,6 +183,7 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
         frozen_file=frozen_file,
         out=flags.out,
         inputs=flags.inputs,
+        limits=flags.limits,
     )
     project = read_project(file, parsed) if file else None
     return settle(wishes, project, file.parent if file else cwd)
@@ -206,6 +213,7 @@ def _request(
         frozen_inputs=_npz(settings.frozen_file, tools.memo),
         check_inputs=_npz(settings.inputs, tools.memo),
         seed=flags.seed,
+        limits=settings.limits,
         verify=flags.verify,
         machine=survey_machine(emulators, search_path=environment.search_path),
         payload=this_payload(),

@@ -139,7 +139,7 @@ def show(flags: Flags, environment: Environment) -> int:
 
 
 def _place(flags: Flags, environment: Environment) -> Place:
-    file = find_project(Path.cwd())
+    file = find_project(Path.cwd(), environment.trust)
     if file is None:
         raise UsageError(
             f"there is no {FILENAME} in this folder or above",

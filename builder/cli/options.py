@@ -86,8 +86,9 @@ def _after_the_projects_own(
     from builder.cli.environment import read_environment
     from builder.cli.installation import parsed_values
 
-    parsed = parsed_values(read_environment().cache_root)
-    return (*target_folders_of(Path.cwd(), parsed), *given)
+    environment = read_environment()
+    parsed = parsed_values(environment.cache_root)
+    return (*target_folders_of(Path.cwd(), parsed, environment.trust), *given)
 
 
 target_folders_option = click.option(

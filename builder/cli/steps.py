@@ -66,6 +66,12 @@ class Desk:
             desk, steps = self._ready(settings, planner, cancel, verbose=verbose)
             return _run(steps, desk._runner(cancel, verbose=verbose))[steps[-1].key]
 
+    def found(self, settings: Settings, planner: Planner) -> Path | None:
+        """Return the last artifact of the planned steps if it has been made before."""
+        last = self._plan(settings, planner)[-1]
+        runner = self._runner(threading.Event(), verbose=False)
+        return runner.find(StepRef(key=last.key, kind=last.kind, targets=()))
+
     def listen(self, settings: Settings, planner: Planner, hear: Log, *, verbose: bool) -> None:
         """Perform the last of the planned steps for what it says: its artifact is not kept.
 
@@ -120,6 +126,7 @@ class Desk:
             frozen_inputs=self._npz(settings.frozen_file),
             check_inputs=self._npz(settings.inputs),
             seed=self.seed,
+            limits=settings.limits,
             verify="off",
             machine=survey_machine([], search_path=self.environment.search_path),
             payload=this_payload(),

@@ -7,12 +7,15 @@ open then is decided by data, at run time.
 from __future__ import annotations
 
 import dataclasses
+import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import onnx
 
+from builder.compiler import advice
 from builder.compiler.node_names import Placed, nodes
 from builder.compiler.plan import DATA_TYPES
 from builder.errors import ModelRefused
@@ -22,19 +25,16 @@ SHOWN = 5
 """Nodes that the one-line message names; ``details["nodes"]`` has them all."""
 _NAME_SHOWN = 120
 
+_FEW = 16
+"""Numbers in an input that may be a setting rather than data."""
+
+MOST_AXES = 32
+"""Of one tensor: what the runtime's own files of tensors have room for."""
+
 _CONTROL_FLOW = {
     "If": "its condition is computed at run time",
     "Loop": "its number of rounds is known at run time only, or is too large to unroll",
     "Scan": "it could not be unrolled",
-}
-_ADVICE = {
-    "control-flow": "freeze the input that decides it (--freeze NAME=VALUE) or export without it",
-    "custom-domain": "export with standard ONNX operators, or as an ONNX function of such",
-    "unknown-operator": "export with an operator set that has it",
-    "unsupported-operator": "replace it by other ONNX operators where the model is exported",
-    "unsupported-type": "do this before or after the model, in the program around it",
-    "data-dependent-shape": "end the model before it and do this step in the program around it",
-    "unconvertible-node": "replace it by other ONNX operators where the model is exported",
 }
 
 
@@ -76,6 +76,7 @@ class Surveyor:
     opsets: Mapping[str, int]
     types: Types
     inputs: frozenset[str]
+    producers: Mapping[str, onnx.NodeProto]
 
     @classmethod
     def of(cls, model: onnx.ModelProto) -> Surveyor:
@@ -85,6 +86,7 @@ class Surveyor:
             opsets=opsets,
             types=value_types(model.graph),
             inputs=frozenset(value.name for value in model.graph.input),
+            producers={name: node for node in model.graph.node for name in node.output},
         )
 
     def refusal(self, placed: Placed, reason: str, why: str) -> Refusal:
@@ -99,21 +101,59 @@ class Surveyor:
             inputs=tuple(self._value(name) for name in node.input if name),
             outputs=tuple(self._value(name) for name in node.output if name),
             reason=reason,
-            why=why,
+            why=self._why(node, reason, why),
             suggestion=self._suggestion(node, reason),
         )
 
+    def _why(self, node: onnx.NodeProto, reason: str, why: str) -> str:
+        # A converter speaks of its own types where it wants a constant.
+        late = [name for name in advice.deciding(node) if self._sources(name)]
+        if reason == "unconvertible-node" and late:
+            return f"{late[0]!r} is known at run time only, and decides how it is compiled"
+        return why
+
     def _suggestion(self, node: onnx.NodeProto, reason: str) -> str:
-        # What a node takes beside its data decides how it works, and may be the same every time.
-        deciding = node.input[1:] if reason == "data-dependent-shape" else node.input[:1]
-        given = [name for name in deciding if name in self.inputs]
-        if reason in ("data-dependent-shape", "control-flow") and given:
-            return f"if input {given[0]!r} never changes, give its value: --freeze"
-        return _ADVICE[reason]
+        if reason in advice.SETTLED and (settling := self._settling(node)):
+            names = " ".join(f"--freeze {shlex.quote(f'{name}=VALUE')}" for name in settling)
+            these = "these inputs never change" if len(settling) > 1 else "this input never changes"
+            return f"if {these}, give its value: {names}"
+        if reason in ("control-flow", "data-dependent-shape"):
+            return advice.INSTEAD.get(node.op_type, advice.BY_REASON[reason])
+        return advice.BY_REASON[reason]
+
+    def _settling(self, node: onnx.NodeProto) -> list[str]:
+        """Return the inputs that decide how ``node`` works, where they are few numbers.
+
+        Larger ones, and fractions, are what a model computes with: nobody freezes those.
+        """
+        deciding = advice.deciding(node)
+        found = dict.fromkeys(source for name in deciding for source in self._sources(name))
+        return list(found) if all(self._is_setting(name) for name in found) else []
+
+    def _sources(self, name: str) -> list[str]:
+        """Return the model's inputs that a value follows from."""
+        seen, waiting, found = {name}, [name], []
+        while waiting:
+            one = waiting.pop()
+            if one in self.inputs:
+                found.append(one)
+            for taken in self.producers[one].input if one in self.producers else ():
+                if taken and taken not in seen:
+                    seen.add(taken)
+                    waiting.append(taken)
+        return found
+
+    def _is_setting(self, name: str) -> bool:
+        kind = self.types.get(name)
+        if kind is None or not is_static(kind):
+            return False
+        tensor = kind.tensor_type
+        whole = dtype_name(tensor.elem_type).startswith(("bool", "int", "uint"))
+        return whole and math.prod(dim.dim_value for dim in tensor.shape.dim) <= _FEW
 
     def examine(self, placed: Placed) -> Refusal | None:
         """Return why ``placed`` cannot be built, as far as ONNX alone can tell."""
-        found = self._operator(placed) or self._type(placed)
+        found = self._operator(placed) or self._type(placed) or self._rank(placed)
         # Shapes inside a subgraph are those of one round: the node around it is the cause.
         if found is None and not placed.path:
             found = self._shape(placed)
@@ -141,6 +181,13 @@ class Surveyor:
             element = kind.tensor_type.elem_type
             if element and dtype_name(element) not in DATA_TYPES:
                 return "unsupported-type", f"{name!r} holds {dtype_name(element)} elements"
+        return None
+
+    def _rank(self, placed: Placed) -> tuple[str, str] | None:
+        for name in (*placed.node.input, *placed.node.output):
+            rank = len(self.types[name].tensor_type.shape.dim) if name in self.types else 0
+            if rank > MOST_AXES:
+                return "too-many-axes", f"{name!r} has {rank} axes, and {MOST_AXES} is the most"
         return None
 
     def _shape(self, placed: Placed) -> tuple[str, str] | None:
@@ -221,6 +268,16 @@ def refused(refusals: Sequence[Refusal]) -> ModelRefused:
         why=f"{_short(first.node)}: {first.why}" if len(refusals) > 1 else first.why,
         remedy=first.suggestion,
         details={"nodes": [entry.to_json() for entry in refusals]},
+    )
+
+
+def too_many_axes(what: str, rank: int) -> ModelRefused:
+    """Return the refusal of an input or a weight of too high a rank."""
+    return ModelRefused(
+        f"{what} has {rank} axes",
+        reason="too-many-axes",
+        why=f"{MOST_AXES} is the most",
+        remedy=advice.BY_REASON["too-many-axes"],
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.effects.durable import refusals, remove_tree
+from builder.effects.durable import make_private, refusals, remove_tree
 from builder.effects.eviction import ZIG
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder
@@ -98,7 +98,8 @@ class LocalWorkshop:
 
     def _scratch(self) -> AbstractContextManager[Path]:
         with self._refusals():
-            self._tmp.mkdir(parents=True, exist_ok=True)
+            make_private(self._tmp.parent)
+            self._tmp.mkdir(exist_ok=True)
             self._in_use.note(ZIG)
             self._zig.mkdir(exist_ok=True)
             os.utime(self._zig)

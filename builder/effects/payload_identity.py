@@ -16,6 +16,7 @@ PAYLOAD_SOURCES = (
     "broken_environment.py",
     "bundle",
     "compiler",
+    "beneath.py",
     "package_files.py",
     "errors.py",
     "model",

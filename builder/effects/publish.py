@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from builder.beneath import read_plain
 from builder.effects.artifact_index import regular_files
 from builder.effects.digest_memo import DigestMemo, sha256_of
 from builder.effects.durable import (
@@ -28,6 +29,7 @@ from builder.model.receipt import LastGood, Receipt
 _RECEIPT = "receipt.json"
 _LAST_GOOD = "last-good.json"
 _EVIDENCE = "bisect"
+_RECEIPT_BYTES = 64 << 20
 _BUNDLE = "bundle"
 _ARCHIVE = "bundle.tar.gz"
 
@@ -58,11 +60,14 @@ class _Good:
 class Publisher:
     """Publishes below ``out``. What is published is the user's: writable, shared with no cache.
 
+    ``private`` shuts the folders to others, as the model is shut to them whose weights they hold.
+
     A model or target name that is no plain file name raises ``UsageError`` ``unsafe-name``; what
     the disk refuses, ``BuildFailed`` ``disk-full`` or ``out-unwritable``.
     """
 
-    def __init__(self, out: Path, memo: DigestMemo) -> None:
+    def __init__(self, out: Path, memo: DigestMemo, *, private: bool = False) -> None:
+        self._private = private
         self._out = out.absolute()
         self._memo = memo
 
@@ -175,7 +180,7 @@ class Publisher:
         with owned_folder(place.parent) as aside:
             fresh = aside / "fresh"
             fresh.mkdir()
-            fresh.chmod(0o755)
+            fresh.chmod(0o700 if self._private else 0o755)
             yield fresh
             sync_folder(fresh)
             put_in_place(fresh, place)
@@ -208,7 +213,7 @@ def _good_receipts(place: Path) -> Iterator[_Good]:
     """Give the receipts in ``place`` that tell of a bundle, the newest first."""
     for path in (place / _RECEIPT, place / _LAST_GOOD):
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            content, written = json.loads(path.read_bytes()), path.stat().st_mtime
+            content, written = json.loads(read_plain(path, _RECEIPT_BYTES)), path.stat().st_mtime
             good = _Good(
                 path=path,
                 receipt=Receipt.from_json(content),

@@ -170,10 +170,10 @@ class _Build:
         verification = goals.read_verification(goal, artifacts)
         if verification.ok is False:
             evidence = goals.evidence(goal, artifacts)
-            wrong = goals.wrong_numbers(goal.target.name, verification, evidence)
+            wrong = goals.wrong_numbers(goal, self.plan.goals, verification, evidence)
             self._give_up(goal, wrong, verification, evidence)
         else:
-            self._publish(goal, artifacts[goal.assemble.key], verification)
+            self._publish(goal, goals.published(goal, artifacts), verification)
 
     def _publish(self, goal: Goal, assembled: Path, verification: Verification) -> None:
         receipt = goals.success(

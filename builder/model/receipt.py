@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builder.model.artifact import Caution, OutputError, Sizes, Verification
+from builder.model.artifact import Caution, OutputError, SetVerdict, Sizes, Verification
 
 NOT_VERIFIED = Verification(ok=None, where="none", max_abs_error=None, outputs=())
 
@@ -107,6 +107,7 @@ def verification_from_json(data: Mapping[str, Any]) -> Verification:
         outputs=tuple(_output_from_json(output) for output in data["outputs"]),
         # Receipts of older builds tell of none.
         cautions=tuple(Caution(**caution) for caution in data.get("cautions", ())),
+        sets=tuple(SetVerdict(**verdict) for verdict in data.get("sets", ())),
     )
 
 
@@ -143,6 +144,10 @@ def _verification_to_json(verification: Verification) -> dict[str, Any]:
             for output in verification.outputs
         ],
         "cautions": [dataclasses.asdict(caution) for caution in verification.cautions],
+        "sets": [
+            dataclasses.asdict(verdict) | {"max_abs_error": _finite(verdict.max_abs_error)}
+            for verdict in verification.sets
+        ],
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -29,6 +31,9 @@ from builder.steps import (
 )
 from builder.wire import Job, load_job
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LITTLE_BYTES = 1 << 20
+
 
 def main(argv: list[str]) -> int:
     """Perform the job in the file ``argv[1]``; return 0 once its artifact is whole."""
@@ -40,22 +45,21 @@ def main(argv: list[str]) -> int:
         confine(limits(job, os.cpu_count() or 1))
         perform(job, speaker.log)
     except Exception as error:  # a bug here must still reach the user as one line
-        failure = _as_failure(error)
+        failure = _as_failure(error, Path(argv[1]).parent)
         speaker.failed(failure)
         return failure.exit_code
     speaker.done()
     return 0
 
 
-def _as_failure(error: Exception) -> BoardwrightError:
+def _as_failure(error: Exception, folder: Path) -> BoardwrightError:
     if isinstance(error, BoardwrightError):
         return error
     if broken := import_failure(error):
         return broken
     match error:
         case OSError():
-            where = str(error.filename or "")
-            return BuildFailed(f"{error.strerror or error}", reason="io-error", where=where)
+            return io_failure(error, folder)
         case MemoryError():
             return ModelRefused("the model needs more memory than there is", reason="too-large")
     traceback.print_exc()
@@ -64,6 +68,19 @@ def _as_failure(error: Exception) -> BoardwrightError:
         reason="internal-error",
         why=" ".join(str(error).split())[:300],
         remedy="please report it with the log above",
+    )
+
+
+def io_failure(error: OSError, folder: Path) -> BuildFailed:
+    """Return what the disk of ``folder`` refused. numpy tells of a full one without its number."""
+    left_bytes = shutil.disk_usage(folder).free if folder.is_dir() else _LITTLE_BYTES
+    full = error.errno in _FULL or (error.errno is None and left_bytes < _LITTLE_BYTES)
+    return BuildFailed(
+        "the disk is full" if full else f"{error.strerror or error}",
+        reason="disk-full" if full else "io-error",
+        where=str(error.filename or (folder if full else "")),
+        state="nothing half-written was kept" if full else None,
+        remedy="free some space (boardwright cache clean --max-size 2G)" if full else None,
     )
 
 
@@ -82,6 +99,8 @@ def perform(job: Job, log: Log) -> None:
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                limits=step.limits,
+                digests={file.path: file.sha256 for file in step.source.files},
                 allow_memory=allow_memory,
                 allow_run=allow_run,
             )

@@ -378,3 +378,24 @@ def _must_not_happen(*args: object) -> None:
 
 def _disk_full(path: Path, content: bytes) -> None:
     raise OSError(28, f"no room for {len(content)} bytes", str(path))
+
+
+@pytest.mark.parametrize(("private", "mode"), [(True, 0o700), (False, 0o755)])
+def test_bundles_of_a_private_model_are_private(
+    out: Path, memo: DigestMemo, assembled: Path, private: bool, mode: int
+) -> None:
+    disk = Publisher(out, memo, private=private)
+    assert disk.publish(a_receipt(disk), assembled).stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("special", ["pipe", "device"])
+def test_a_receipt_that_is_no_file_is_none(
+    disk: Publisher, assembled: Path, place: Path, special: str
+) -> None:
+    disk.publish(a_receipt(disk), assembled)
+    (place / "receipt.json").unlink()
+    if special == "pipe":
+        os.mkfifo(place / "receipt.json")
+    else:
+        (place / "receipt.json").symlink_to("/dev/zero")
+    assert disk.is_current(MODEL, TARGET, KEY) is None

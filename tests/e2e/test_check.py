@@ -57,6 +57,14 @@ def test_text_says_the_same(capsys: Printed) -> None:
     assert "x86_64-linux" in capsys.readouterr().out
 
 
+def test_no_container_is_needed(
+    capsys: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody-listens.sock")
+    assert app.run(["check", str(DIGITS), "--toolchain", "docker"]) == 0
+    assert "x86_64-linux" in capsys.readouterr().out
+
+
 def test_a_bad_model_is_told_by_node(capsys: Printed, tmp_path: Path) -> None:
     model = finder(tmp_path / "m.onnx")
     code, said = check(capsys, str(model), "--dim", "batch=3")

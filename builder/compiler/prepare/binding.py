@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import onnx
 
 from builder.compiler.prepare.freezing import Arrays, Frozen
+from builder.compiler.prepare.simplify import forget_shapes
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.errors import ModelRefused, UsageError
 from builder.model.binding import Binding
@@ -32,16 +35,28 @@ def bind(skeleton: Skeleton, binding: Binding, frozen: Frozen) -> Arrays:
         _bind_symbols(value, symbols)
     # A declared 0 means open in old exporters' files; a bound one is an empty tensor.
     _refuse_open([v for v in inputs if v.name not in shapes and not _is_static(v)])
-    _forget_recorded_shapes(skeleton.model.graph)
+    # Shapes recorded inside the graph were true for the open model only.
+    forget_shapes(skeleton.model.graph)
     return frozen.into(skeleton, inputs)
 
 
-def _dims(inputs: Sequence[onnx.ValueInfoProto], binding: Binding) -> dict[str, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extent:
+    """What a symbol stands for, and where that was said."""
+
+    size: int
+    where: str
+
+
+Symbols = dict[str, _Extent]
+
+
+def _dims(inputs: Sequence[onnx.ValueInfoProto], binding: Binding) -> Symbols:
     used = dict.fromkeys(
-        dim.dim_param
+        symbol
         for value in inputs
         for dim in value.type.tensor_type.shape.dim
-        if dim.dim_param
+        if (symbol := _symbol(dim))
     )
     unknown = next((name for name, _ in binding.dims if name not in used), None)
     if unknown is not None:
@@ -50,7 +65,17 @@ def _dims(inputs: Sequence[onnx.ValueInfoProto], binding: Binding) -> dict[str, 
             reason="unknown-dim",
             remedy=f"its open dimensions are: {', '.join(used)}" if used else None,
         )
-    return dict(binding.dims)
+    return {name: _Extent(size=size, where="--dim") for name, size in binding.dims}
+
+
+_NO_NAMES = frozenset({"nan", "nil", "none", "null", "undefined", "unk", "unknown"})
+
+
+def _symbol(dim: onnx.TensorShapeProto.Dimension) -> str:
+    """Return the name of a dimension; none where it says only that nobody knows the extent."""
+    name = str(dim.dim_param)
+    named = any(letter.isalpha() for letter in name) and name.lower() not in _NO_NAMES
+    return name if named else ""
 
 
 def _refuse_unknown(option: str, wanted: Iterable[str], names: Sequence[str]) -> None:
@@ -65,37 +90,40 @@ def _refuse_unknown(option: str, wanted: Iterable[str], names: Sequence[str]) ->
 
 def _refuse_open(still_open: Sequence[onnx.ValueInfoProto]) -> None:
     if still_open:
+        options = dict.fromkeys(option for value in still_open for option in _options(value))
         raise ModelRefused(
             f"the model's input shapes are open: {', '.join(map(_spelled, still_open))}",
             reason="open-shape",
-            remedy="give them, e.g. "
-            + " ".join(f"--shape '{value.name}={_example(value)}'" for value in still_open),
+            remedy=f"give them, e.g. {' '.join(options)}",
             details={"inputs": [value.name for value in still_open]},
         )
 
 
-def _forget_recorded_shapes(graph: onnx.GraphProto) -> None:
-    # Shapes recorded inside the graph were true for the open model only.
-    del graph.value_info[:]
-    for output in graph.output:
-        shape = output.type.tensor_type.shape
-        for dim in shape.dim:
-            dim.Clear()
-        # A rank with unknown extents may stay; "a scalar" would pass for a known shape.
-        if not shape.dim:
-            output.type.tensor_type.ClearField("shape")
+def _options(value: onnx.ValueInfoProto) -> Iterator[str]:
+    """Yield the options that close an input: by name where all its open dimensions have one."""
+    dims = value.type.tensor_type.shape.dim
+    symbols = [_symbol(dim) for dim in dims if dim.dim_value <= 0]
+    if symbols and all(symbols):
+        yield from (f"--dim {shlex.quote(f'{symbol}=N')}" for symbol in symbols)
+    else:
+        yield f"--shape {shlex.quote(f'{value.name}={_example(value)}')}"
 
 
-def _bind(value: onnx.ValueInfoProto, dims: Sequence[int], symbols: dict[str, int]) -> None:
+def _bind(value: onnx.ValueInfoProto, dims: Sequence[int], symbols: Symbols) -> None:
     tensor = value.type.tensor_type
     declared = tensor.shape.dim if tensor.HasField("shape") else None
     if declared is not None:
         for position, (dim, size) in enumerate(zip(declared, dims, strict=False)):
             if dim.HasField("dim_value") and dim.dim_value not in (size, 0, -1):
                 raise _contradiction(value, dims, f"dimension {position} is {dim.dim_value}")
-            if dim.dim_param and symbols.setdefault(dim.dim_param, size) != size:
-                known = symbols[dim.dim_param]
-                raise _contradiction(value, dims, f"{dim.dim_param} is already {known}")
+            if symbol := _symbol(dim):
+                where = f"dimension {position} of input {value.name!r}"
+                known = symbols.setdefault(symbol, _Extent(size=size, where=where))
+                if known.size != size:
+                    why = (
+                        f"dimension {position} is called {symbol!r}, which is {known.size} already"
+                    )
+                    raise _contradiction(value, dims, f"{why}, by {known.where}")
         if len(declared) != len(dims):
             raise _contradiction(value, dims, f"the input has {len(declared)} dimensions")
     tensor.shape.CopyFrom(onnx.TensorShapeProto())
@@ -103,10 +131,10 @@ def _bind(value: onnx.ValueInfoProto, dims: Sequence[int], symbols: dict[str, in
         tensor.shape.dim.add().dim_value = size
 
 
-def _bind_symbols(value: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> None:
+def _bind_symbols(value: onnx.ValueInfoProto, symbols: Symbols) -> None:
     for dim in value.type.tensor_type.shape.dim:
-        if dim.dim_param in symbols:
-            dim.dim_value = symbols[dim.dim_param]
+        if (symbol := _symbol(dim)) in symbols:
+            dim.dim_value = symbols[symbol].size
 
 
 def _contradiction(value: onnx.ValueInfoProto, dims: Sequence[int], why: str) -> UsageError:
@@ -126,7 +154,7 @@ def _is_static(value: onnx.ValueInfoProto) -> bool:
 
 def _spelled(value: onnx.ValueInfoProto) -> str:
     dims = [
-        str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?"
+        str(dim.dim_value) if dim.dim_value > 0 else _symbol(dim) or "?"
         for dim in value.type.tensor_type.shape.dim
     ]
     return f"{value.name} [{', '.join(dims)}]"

@@ -9,8 +9,13 @@ from __future__ import annotations
 import onnx
 
 from builder.compiler.node_names import nodes
-from builder.compiler.prepare import simplify
-from builder.compiler.prepare.rewrites import contributed, fused_attention, fused_integers
+from builder.compiler.prepare import opsets, simplify
+from builder.compiler.prepare.rewrites import (
+    contributed,
+    fused_attention,
+    fused_integers,
+    quantised_recurrence,
+)
 from builder.compiler.prepare.rewriting import Rewrite, Site, rewrite
 from builder.compiler.prepare.skeleton import Skeleton
 
@@ -22,13 +27,18 @@ _OPSET = 17
 _UNNAMED = frozenset({"LayerNormalization", "SimplifiedLayerNormalization"})
 """What ONNX Runtime's optimiser writes as ONNX's own at any operator set."""
 
-_TABLE = {**contributed.TABLE, **fused_attention.TABLE, **fused_integers.TABLE}
+_TABLE = {
+    **contributed.TABLE,
+    **fused_attention.TABLE,
+    **fused_integers.TABLE,
+    **quantised_recurrence.TABLE,
+}
 
 
 def admit_contributed(skeleton: Skeleton) -> None:
     """Put such operators into their domain, and the model at an operator set to write them in."""
     model = skeleton.model
-    opset = simplify.opset_of(model)
+    opset = opsets.opset_of(model)
     placed = [entry.node for entry in nodes(model.graph)]
     for node in placed:
         if node.op_type in _UNNAMED and not onnx.defs.has(node.op_type, opset, node.domain):
@@ -38,7 +48,7 @@ def admit_contributed(skeleton: Skeleton) -> None:
         return
     if all(entry.domain != DOMAIN for entry in model.opset_import):
         model.opset_import.add(domain=DOMAIN, version=1)
-    simplify.convert_opset(skeleton, _OPSET)
+    opsets.convert_opset(skeleton, _OPSET)
 
 
 def rewrite_contributed(skeleton: Skeleton) -> None:

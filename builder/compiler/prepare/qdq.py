@@ -7,18 +7,23 @@ such triple becomes the QLinear operator that ONNX Runtime also runs in its plac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from builder.compiler.node_names import subgraphs
 from builder.compiler.prepare import simplify
-from builder.compiler.prepare.rewriting import Site, rewrite
+from builder.compiler.prepare.rewriting import Array, Site, rewrite
 from builder.compiler.prepare.skeleton import Skeleton, used_names
+from builder.compiler.refusals import is_static
 
 _EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
+
+_SAME_SCALE = 1e-4
+"""How far the scale of a bias may be from the product it stands for: exporters round it."""
 
 
 def is_quantised(model: onnx.ModelProto) -> bool:
@@ -69,11 +74,12 @@ def _drop_unused(skeleton: Skeleton) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Quantised:
-    """A quantised value: its integers, their scale and their zero point."""
+    """A quantised value: its integers, their scale and their zero point, by channel of ``axis``."""
 
     integers: str
     scale: str
     zero_point: str
+    axis: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +99,11 @@ class _Surroundings:
         data, weight = [*operands, None, None][:2]
         if data is None or weight is None or not _is_scalar(site, data.scale):
             return False
+        if not _fits(site, operation, weight):
+            return False
         if operation.op_type == "Conv":
             return self._conv(site, operation, data, weight, result)
-        inputs = _in_order(data, weight, result)
-        if not _fits_matmul(site, weight):
-            return False
-        site.emit("QLinearMatMul", *inputs, to=site.node.output[0])
+        site.emit("QLinearMatMul", *_in_order(data, weight, result), to=site.node.output[0])
         return True
 
     def _result(self, site: Site) -> _Quantised | None:
@@ -107,7 +112,7 @@ class _Surroundings:
             return None
         if site.output_dtype(0) not in _EIGHT_BITS:
             return None
-        return _Quantised(integers=node.output[0], scale=node.input[1], zero_point=node.input[2])
+        return _quantised(node, node.output[0])
 
     def _operation(self, name: str) -> onnx.NodeProto | None:
         """Return the Conv or MatMul that only this value shows."""
@@ -120,11 +125,10 @@ class _Surroundings:
         node = self.producers.get(name)
         if node is None or node.op_type != "DequantizeLinear" or len(node.input) < 3:
             return None
-        kind = site.graph.types.get(node.input[0])
-        eight = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-        if kind is None or kind.tensor_type.elem_type not in eight:
+        eight = (TensorProto.INT8, TensorProto.UINT8)
+        if _element(site, node.input[0]) not in eight or not _is_float32(site, node):
             return None
-        return _Quantised(integers=node.input[0], scale=node.input[1], zero_point=node.input[2])
+        return _quantised(node, node.input[0])
 
     def _conv(
         self,
@@ -136,7 +140,7 @@ class _Surroundings:
     ) -> bool:
         inputs = _in_order(data, weight, result)
         if len(operation.input) > 2 and operation.input[2]:
-            bias = self._bias(operation.input[2])
+            bias = self._bias(site, operation.input[2], (data, weight))
             if bias is None:
                 return False
             inputs.append(bias)
@@ -144,10 +148,27 @@ class _Surroundings:
         site.made[-1].attribute.extend(operation.attribute)
         return True
 
-    def _bias(self, name: str) -> str | None:
-        """Return the integers of a bias: quantised by the product of the other scales."""
+    def _bias(self, site: Site, name: str, operands: tuple[_Quantised, _Quantised]) -> str | None:
+        """Return the integers of a bias that is quantised by the product of the other scales.
+
+        QLinearConv takes no scale and no zero point for it; a bias with its own stays a float.
+        """
         node = self.producers.get(name)
-        return node.input[0] if node is not None and node.op_type == "DequantizeLinear" else None
+        if node is None or node.op_type != "DequantizeLinear":
+            return None
+        if _element(site, node.input[0]) != TensorProto.INT32:
+            return None
+        zero_point = site.graph.value(node.input[2]) if any(node.input[2:]) else np.int32(0)
+        if zero_point is None or zero_point.any():
+            return None
+        scales = [site.graph.value(one.scale) for one in operands]
+        own = site.graph.value(node.input[1])
+        return node.input[0] if _is_product(own, scales) else None
+
+
+def _quantised(node: onnx.NodeProto, integers: str) -> _Quantised:
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    return _Quantised(integers=integers, scale=node.input[1], zero_point=node.input[2], axis=axis)
 
 
 def _in_order(data: _Quantised, weight: _Quantised, result: _Quantised) -> list[str]:
@@ -157,12 +178,42 @@ def _in_order(data: _Quantised, weight: _Quantised, result: _Quantised) -> list[
     return [*operands, result.scale, result.zero_point]
 
 
-def _is_scalar(site: Site, name: str) -> bool:
+def _is_product(own: Array | None, scales: Sequence[Array | None]) -> bool:
+    """Say whether a scale is the product of two others, one for each channel or one for all."""
+    data, weight = scales
+    if own is None or data is None or weight is None:
+        return False
+    if own.ndim > 1 or weight.ndim > 1 or (own.size > 1 and own.size != weight.size > 1):
+        return False
+    product = data.astype(np.float64).reshape(-1) * weight.astype(np.float64).reshape(-1)
+    return bool(np.allclose(own.reshape(-1), product, rtol=_SAME_SCALE, atol=0))
+
+
+def _element(site: Site, name: str) -> int:
     kind = site.graph.types.get(name)
-    return kind is not None and all(d.dim_value == 1 for d in kind.tensor_type.shape.dim)
+    return int(kind.tensor_type.elem_type) if kind is not None else TensorProto.UNDEFINED
 
 
-def _fits_matmul(site: Site, weight: _Quantised) -> bool:
-    """Say whether the weight's scales are one, or one for each column."""
-    kind = site.graph.types[weight.integers]
-    return _is_scalar(site, weight.scale) or len(kind.tensor_type.shape.dim) == 2
+def _is_float32(site: Site, node: onnx.NodeProto) -> bool:
+    """Say whether a node dequantises to float32: integer operators have no other scales."""
+    return {_element(site, name) for name in (node.input[1], node.output[0])} == {TensorProto.FLOAT}
+
+
+def _is_scalar(site: Site, name: str) -> bool:
+    """Say whether a scale is one float32."""
+    kind = site.graph.types.get(name)
+    if kind is None or not is_static(kind) or _element(site, name) != TensorProto.FLOAT:
+        return False
+    return all(dim.dim_value == 1 for dim in kind.tensor_type.shape.dim)
+
+
+def _fits(site: Site, operation: onnx.NodeProto, weight: _Quantised) -> bool:
+    """Say whether the weight's scales are one, or one for each filter or column."""
+    if _is_scalar(site, weight.scale):
+        return True
+    ranks = [
+        len(site.graph.types[n].tensor_type.shape.dim) for n in (weight.scale, weight.integers)
+    ]
+    if operation.op_type == "Conv":
+        return ranks[0] == 1 and weight.axis % ranks[1] == 0
+    return ranks == [1, 2] and weight.axis % ranks[1] == 1

@@ -29,12 +29,16 @@ def seeded_inputs(specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: 
 def _random(
     generator: np.random.Generator, spec: TensorSpec, limit: int | None
 ) -> npt.NDArray[Any]:
-    dtype = np.dtype(spec.dtype)
+    # Arithmetic on an array without axes gives a number, which is none any more.
+    return np.asarray(_drawn(generator, spec, limit), np.dtype(spec.dtype))
+
+
+def _drawn(generator: np.random.Generator, spec: TensorSpec, limit: int | None) -> Any:
     if spec.dtype == "bool":
-        return generator.integers(0, 2, spec.shape).astype(np.bool_)
-    if dtype.kind in "iu":
-        return generator.integers(0, limit or TOKEN_LIMIT, spec.shape).astype(dtype)
-    return (generator.random(spec.shape, dtype=np.float32) * 2 - 1).astype(dtype)
+        return generator.integers(0, 2, spec.shape)
+    if np.dtype(spec.dtype).kind in "iu":
+        return generator.integers(0, limit or TOKEN_LIMIT, spec.shape)
+    return generator.random(spec.shape, dtype=np.float32) * 2 - 1
 
 
 def integer_limits(graph: Graph) -> dict[str, int]:
@@ -127,6 +131,8 @@ def _extents_indexed(site: Site) -> dict[int, int]:
     match site.node.op_type:
         case "Gather" | "GatherElements" | "ScatterElements":
             return {1: extents[site.attribute("axis", 0)]}
+        case "CumProd" | "CumSum":
+            return {1: len(extents)}
         case "GatherND" | "ScatterND":
             first = site.attribute("batch_dims", 0)
             reached = extents[first : first + (site.shape(1) or (1,))[-1]]

@@ -1,4 +1,4 @@
-"""Rewrites by well-kept libraries: modern operator set, folded constants, inferred shapes."""
+"""Rewrites by well-kept libraries: folded constants, inferred shapes."""
 
 from __future__ import annotations
 
@@ -7,49 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnx.version_converter
 import onnxsim
 
 from builder.compiler.prepare.explanations import contradictory, explained
 from builder.compiler.prepare.skeleton import Skeleton
-from builder.errors import ModelRefused
-
-OLDEST_OPSET = 13
-"""Older ones spell Slice, Clip, Squeeze… with attributes that the importer does not read."""
-
-_SCAN_WITHOUT_BATCH = 9
-
-
-def upgrade_opset(skeleton: Skeleton) -> None:
-    """Convert models older than opset 13 to it; later ones stay what their author tested."""
-    convert_opset(skeleton, OLDEST_OPSET)
-
-
-def convert_opset(skeleton: Skeleton, wanted: int) -> None:
-    """Convert a model of an operator set older than ``wanted`` to that one."""
-    model, opset = skeleton.model, opset_of(skeleton.model)
-    if opset >= wanted:
-        return
-    if opset < _SCAN_WITHOUT_BATCH and any(node.op_type == "Scan" for node in model.graph.node):
-        raise ModelRefused(
-            f"Scan of opset {opset} is another operator than today's, and has no conversion",
-            reason="old-opset",
-            remedy=f"export the model with opset {_SCAN_WITHOUT_BATCH} or later",
-        )
-    try:
-        skeleton.model = onnx.version_converter.convert_version(model, wanted)
-    except Exception as error:  # the converter raises RuntimeError and ConvertError alike
-        raise ModelRefused(
-            f"opset {opset} cannot be converted to {wanted}",
-            reason="old-opset",
-            why=str(error)[:200],
-            remedy=f"export the model with opset {wanted} or later",
-        ) from None
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """Return the version of ONNX's own operators that a model is written in."""
-    return next((entry.version for entry in model.opset_import if not entry.domain), OLDEST_OPSET)
 
 
 def fold(skeleton: Skeleton) -> None:
@@ -91,12 +52,53 @@ def constant_value(node: onnx.NodeProto) -> npt.NDArray[Any] | None:
 
 
 def infer_shapes(skeleton: Skeleton) -> None:
-    """Annotate every value with its shape, as far as it does not depend on data."""
+    """Annotate every value with its shape, as far as it does not depend on data.
+
+    The ranks that outputs are noted with are hints: where they contradict the rest, they go.
+    """
     # What an earlier pass noted may no longer be so.
-    del skeleton.model.graph.value_info[:]
+    forget_shapes(skeleton.model.graph)
     try:
-        skeleton.model = onnx.shape_inference.infer_shapes(
-            skeleton.model, check_type=True, strict_mode=True, data_prop=True
-        )
+        skeleton.model = _inferred(skeleton)
     except Exception as error:  # InferenceError, or ValueError for types that do not exist
-        raise contradictory(error) from None
+        for output in skeleton.model.graph.output:
+            _forget_rank(output)
+        try:
+            skeleton.model = _inferred(skeleton)
+        except Exception:
+            raise contradictory(error) from None
+
+
+def _inferred(skeleton: Skeleton) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(
+        skeleton.model, check_type=True, strict_mode=True, data_prop=skeleton.follows_values
+    )
+
+
+def forget_shapes(graph: onnx.GraphProto) -> None:
+    """Drop what a graph notes about the shapes of its values, but for its inputs.
+
+    Of outputs the rank stays, unless it is none: "a scalar" would pass for a known shape. An
+    output that is an input or a weight is what that is.
+    """
+    make = onnx.helper.make_tensor_value_info
+    given = {
+        tensor.name: make(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in graph.initializer
+    }
+    given |= {value.name: value for value in graph.input}
+    del graph.value_info[:]
+    for output in graph.output:
+        if output.name in given:
+            output.CopyFrom(given[output.name])
+            continue
+        dims = output.type.tensor_type.shape.dim
+        for dim in dims:
+            dim.Clear()
+        if not dims:
+            _forget_rank(output)
+
+
+def _forget_rank(output: onnx.ValueInfoProto) -> None:
+    if output.type.HasField("tensor_type"):
+        output.type.tensor_type.ClearField("shape")

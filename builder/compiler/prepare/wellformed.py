@@ -6,7 +6,6 @@ used, and functions end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import onnx
 
 from builder.compiler.node_names import node_name, nodes, subgraphs
+from builder.compiler.refusals import MOST_AXES, too_many_axes
 from builder.errors import ModelRefused
 
 MOST_NODES = 200_000
@@ -25,7 +25,8 @@ _Name = tuple[str, str, str]
 _DEEPEST_CALL = 100
 """Of functions in functions: what ONNX's own inliner takes."""
 
-_EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
+_LONGEST_TERM = 64
+"""Letters of a term of an equation: one for each axis, and no tensor has so many."""
 
 _STEPS = frozenset({"strides", "dilations", "kernel_shape"})
 """Of windows that slide over an image."""
@@ -42,11 +43,19 @@ def require_wellformed(model: onnx.ModelProto) -> None:
 
 
 def _require_opset(model: onnx.ModelProto) -> None:
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    versions: dict[str, list[int]] = {"": []}
+    for entry in model.opset_import:
+        versions.setdefault("" if entry.domain == "ai.onnx" else entry.domain, []).append(
+            entry.version
+        )
+    for domain, several in versions.items():
+        if len(several) > 1:
+            numbers = " and ".join(map(str, several[:4]))
+            raise _invalid(f"it names operator sets {numbers} of {domain or 'ONNX'!r} at once")
     newest = onnx.defs.onnx_opset_version()
-    if len(versions) != 1 or not 1 <= versions[0] <= newest:
+    if len(versions[""]) != 1 or not 1 <= versions[""][0] <= newest:
         raise _invalid(
-            f"it names operator set {versions} of ONNX, where one of 1 to {newest} is due"
+            f"it names operator set {versions['']} of ONNX, where one of 1 to {newest} is due"
         )
 
 
@@ -60,13 +69,25 @@ class _Scope:
 
     def read(self, graph: onnx.GraphProto) -> None:
         inputs = [_text(value.name, self._where) for value in graph.input]
+        for value in graph.input:
+            if (rank := len(value.type.tensor_type.shape.dim)) > MOST_AXES:
+                raise too_many_axes(f"input {value.name!r}", rank)
         weights = [_text(tensor.name, self._where) for tensor in _weights(graph)]
         for names in (inputs, weights):
             _require_unique(names, self._where)
             self._own.update(names)
         for tensor in graph.initializer:
             _require_extents(tensor)
+        self._require_names(graph.node)
         self._body(graph.node, [output.name for output in graph.output])
+
+    def _require_names(self, body: Iterable[onnx.NodeProto]) -> None:
+        """Refuse what ONNX Runtime will: two nodes of one graph, both called the same."""
+        seen: set[str] = set()
+        for node in body:
+            if node.name and node.name in seen:
+                raise _invalid(f"two nodes of {self._where} are called {node.name!r:.80}")
+            seen.add(node.name)
 
     def read_function(self, function: onnx.FunctionProto) -> None:
         for text in (function.domain, function.overload, *function.attribute):
@@ -119,9 +140,19 @@ def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _require_equation(node: onnx.NodeProto, name: str) -> None:
     # ONNX's own shape inference never returns from some equations that are none.
-    equation = next((a.s for a in node.attribute if a.name == "equation"), b"")
-    if not _EQUATION.fullmatch(equation):
-        raise _invalid(f"the equation of node {name!r} is {equation!r:.80}")
+    equation = next((a for a in node.attribute if a.name == "equation"), None)
+    if equation is None or equation.ref_attr_name:
+        return
+    operands, _, result = equation.s.replace(b" ", b"").partition(b"->")
+    terms = operands.split(b",")
+    if len(terms) != len(node.input) or not all(map(_is_term, (*terms, result))):
+        raise _invalid(f"the equation of node {name!r} is {equation.s!r:.80}")
+
+
+def _is_term(term: bytes) -> bool:
+    """Say whether a term is letters, around three dots at most once."""
+    head, _, tail = term.partition(b"...")
+    return len(term) <= _LONGEST_TERM and (not head + tail or (head + tail).isalpha())
 
 
 def _require_steps(node: onnx.NodeProto, name: str) -> None:
@@ -147,6 +178,8 @@ def _require_unique(names: Iterable[str], where: str) -> None:
 
 
 def _require_extents(tensor: onnx.TensorProto) -> None:
+    if len(tensor.dims) > MOST_AXES:
+        raise too_many_axes(f"initialiser {tensor.name!r}", len(tensor.dims))
     if any(extent < 0 for extent in tensor.dims):
         raise ModelRefused(
             f"initialiser {tensor.name!r} has a negative extent",

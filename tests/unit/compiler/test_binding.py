@@ -108,6 +108,59 @@ def test_what_does_not_fit_is_refused(
     assert caught.value.reason == reason
 
 
+def image(*dims: str | int) -> onnx.ModelProto:
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [info("x", TensorProto.FLOAT, list(dims))],
+        [info("y", TensorProto.FLOAT, None)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def bound(tmp_path: Path, made: onnx.ModelProto, binding: Binding) -> Path:
+    source, output = tmp_path / "m.onnx", tmp_path / "out"
+    onnx.save(made, source)
+    output.mkdir()
+    prepare(source, binding=binding, seed=0, output=output, log=lambda _: None)
+    return output
+
+
+@pytest.mark.parametrize("nobody", ["?", "", "None", "-1", "*", "unknown"])
+def test_dimensions_that_nobody_named_may_differ(tmp_path: Path, nobody: str) -> None:
+    folder = bound(
+        tmp_path, image(nobody, 3, nobody, nobody), Binding(shapes=(("x", (1, 3, 48, 192)),))
+    )
+    assert inputs(folder) == {"x": (1, 3, 48, 192)}
+
+
+def test_a_name_with_two_extents_is_told_with_both_places(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        bound(tmp_path, image("n", 3, "side", "side"), Binding(shapes=(("x", (1, 3, 48, 192)),)))
+    assert caught.value.reason == "shape-mismatch"
+    assert "dimension 3" in str(caught.value.why) and "dimension 2 of input 'x'" in str(
+        caught.value.why
+    )
+
+
+@pytest.mark.parametrize(
+    ("dims", "told"),
+    [
+        (("batch", 3, "side", "side"), "--dim batch=N --dim side=N"),
+        (("batch", 3, "?", "?"), "--shape x=N,3,N,N"),
+        ((0, 3), "--shape x=N,3"),
+        (("the batch", 3), "--dim 'the batch=N'"),
+    ],
+)
+def test_open_dimensions_are_told_the_option_that_closes_them(
+    tmp_path: Path, dims: tuple[str | int, ...], told: str
+) -> None:
+    with pytest.raises(ModelRefused) as caught:
+        bound(tmp_path, image(*dims), Binding())
+    assert (caught.value.reason, str(caught.value.remedy).endswith(told)) == ("open-shape", True)
+
+
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.npz"
     file.write_bytes(b"PK\x03\x04 and nothing more")

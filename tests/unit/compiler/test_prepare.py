@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builder.compiler.prepare.pipeline import prepare
-from builder.errors import BoardwrightError, ModelRefused, UsageError
+from builder.errors import BoardwrightError, BuildFailed, ModelRefused, UsageError
 from builder.model.binding import Binding
 from tests.unit.compiler.models import conv_bn_relu, model
 
@@ -316,3 +318,201 @@ def test_room_is_made_for_constants_that_a_model_computes(tmp_path: Path) -> Non
     folded = 2 * 200 * 300 * 4
     assert len(asked) == 1
     assert folded <= asked[0] <= 8 * folded
+
+
+FLOAT16, DOUBLE, BOOL = TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT, FLOAT16, DOUBLE, BOOL, TensorProto.BFLOAT16])
+def test_an_input_may_be_a_scalar_of_any_type(tmp_path: Path, dtype: int) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["t"], ["y"], to=TensorProto.FLOAT)],
+        "g",
+        [helper.make_tensor_value_info("t", dtype, [])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder = prepared(tmp_path, made)
+    assert np.load(folder / "check/inputs/t.npy").shape == ()
+
+
+def test_an_output_may_be_an_input_or_a_weight(tmp_path: Path) -> None:
+    weight = np.asarray([[1, 2, 3]], np.float32)
+    made = model(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3], "x": [2, 3], "w": [1, 3]},
+        weights={"w": weight},
+    )
+    folder = prepared(tmp_path, made)
+    files = {path.stem: np.load(path) for path in (folder / "check/expected").iterdir()}
+    assert len(files) == 3
+    np.testing.assert_array_equal(files["w"], weight)
+    x = np.load(folder / "check/inputs/x.npy")
+    assert any(np.array_equal(x, value) for value in files.values())
+
+
+def test_an_open_input_that_is_an_output_is_bound_in_both_places(tmp_path: Path) -> None:
+    made = model(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        inputs={"x": ["n", 3]},
+        outputs={"y": ["n", 3], "x": ["n", 3]},
+    )
+    folder = prepared(tmp_path, made, shapes={"x": (4, 3)})
+    assert {np.load(p).shape for p in (folder / "check/expected").iterdir()} == {(4, 3)}
+
+
+@pytest.mark.parametrize("declared", [[7, 2], [2], [2, 3, 1], []])
+def test_shapes_that_outputs_are_declared_with_are_hints(
+    tmp_path: Path, declared: list[int]
+) -> None:
+    made = model(
+        [helper.make_node("Relu", ["x"], ["h"]), helper.make_node("Neg", ["h"], ["y"])],
+        inputs={"x": [2, 3]},
+        outputs={"y": [2, 3]},
+    )
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, declared))
+    made.graph.value_info.append(
+        helper.make_tensor_value_info("h", TensorProto.FLOAT, [9, *declared])
+    )
+    folder = prepared(tmp_path, made)
+    assert np.load(folder / "check/expected/y.npy").shape == (2, 3)
+    found = json.loads((folder / "cautions.json").read_text())
+    assert [(one["reason"], one["output"]) for one in found] == [("declared-shape", "y")]
+
+
+def test_an_operator_set_may_be_named_twice(tmp_path: Path) -> None:
+    made = conv_bn_relu()
+    made.opset_import.append(helper.make_opsetid("", 17))
+    made.opset_import.append(helper.make_opsetid("ai.onnx", 17))
+    assert operators(prepared(tmp_path, made)) == ["Conv", "Relu"]
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx", "ai.onnx.ml"])
+def test_two_versions_of_an_operator_set_are_refused(tmp_path: Path, domain: str) -> None:
+    made = conv_bn_relu()
+    made.opset_import.append(helper.make_opsetid(domain, 3))
+    made.opset_import.append(helper.make_opsetid(domain, 2))
+    with pytest.raises(ModelRefused) as caught:
+        prepared(tmp_path, made)
+    assert caught.value.reason == "invalid-graph" and "and" in str(caught.value.why)
+
+
+@pytest.mark.parametrize("shape", [[1, 3, 7, 9], None])
+def test_what_is_unpooled_has_the_shape_that_is_given(
+    tmp_path: Path, shape: list[int] | None
+) -> None:
+    window = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    given = {} if shape is None else {"shape": np.asarray(shape)}
+    made = model(
+        [
+            helper.make_node("MaxPool", ["x"], ["p", "i"], **window),
+            helper.make_node("MaxUnpool", ["p", "i", *given], ["u"], **window),
+            helper.make_node("Relu", ["u"], ["y"]),
+        ],
+        inputs={"x": [1, 3, 6, 8]},
+        outputs={"y": None},
+        weights=given,
+    )
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    np.testing.assert_array_equal(
+        run(folder, {"x": x})[0], np.load(folder / "check/expected/y.npy")
+    )
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, -1])
+@pytest.mark.parametrize("operator", ["Hardmax", "Softmax", "LogSoftmax"])
+def test_before_operator_set_13_they_go_over_all_axes_from_one_on(
+    tmp_path: Path, operator: str, axis: int | None
+) -> None:
+    options = {} if axis is None else {"axis": axis}
+    made = model(
+        [helper.make_node(operator, ["x"], ["y"], **options)],
+        inputs={"x": [2, 3, 4]},
+        outputs={"y": [2, 3, 4]},
+        opset=11 if axis != -1 else 12,
+    )
+    folder = prepared(tmp_path, made)
+    x = np.load(folder / "check/inputs/x.npy")
+    expected = np.load(folder / "check/expected/y.npy")
+    np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_behind_a_wrong_declaration_follow_from_those_of_the_inputs(tmp_path: Path) -> None:
+    make = helper.make_node
+    nodes = [
+        make("Shape", ["x"], ["extents"]),
+        make("Gather", ["extents", "last"], ["width"]),
+        make("Concat", ["width", "five"], ["wanted"], axis=0),
+        make("ConstantOfShape", ["wanted"], ["zeros"]),
+        make("Concat", ["minus", "width"], ["flat"], axis=0),
+        make("Reshape", ["x", "flat"], ["rows"]),
+        make("MatMul", ["rows", "zeros"], ["y"]),
+    ]
+    weights = {"last": np.asarray([2]), "five": np.asarray([5]), "minus": np.asarray([-1])}
+    made = model(nodes, inputs={"x": [1, 4, "width"]}, outputs={"y": ["n", "m"]}, weights=weights)
+    wrong = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "sequence", 7])
+    made.graph.output[0].CopyFrom(wrong)
+    folder = prepared(tmp_path, made, shapes={"x": (1, 4, 6)})
+    assert np.load(folder / "check/expected/y.npy").shape == (4, 5)
+
+
+def with_outside_weights(folder: Path) -> Path:
+    weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2])
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="sub/w.bin")
+    made = model(
+        [onnx.helper.make_node("Add", ["x", "x"], ["y"])], inputs={"x": [2]}, outputs={"y": [2]}
+    )
+    made.graph.node[0].input[1] = "w"
+    made.graph.initializer.append(weight)
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "w.bin").write_bytes(bytes(8))
+    (folder / "m.onnx").write_bytes(made.SerializeToString())
+    return folder / "m.onnx"
+
+
+def digests_of(folder: Path, *names: str) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+@pytest.mark.parametrize("swapped", ["file", "folder", "content", "model"])
+def test_files_are_used_only_as_they_were_surveyed(tmp_path: Path, swapped: str) -> None:
+    folder, output = tmp_path / "model", tmp_path / "output"
+    file = with_outside_weights(folder)
+    output.mkdir()
+    surveyed = digests_of(folder, "m.onnx", "sub/w.bin")
+    prepare(file, seed=0, output=output, log=lambda _: None, digests=surveyed)
+    secret = tmp_path / "outside"
+    secret.mkdir()
+    (secret / "w.bin").write_bytes(bytes(8))  # even where it says the same
+    match swapped:
+        case "file":
+            (folder / "sub" / "w.bin").unlink()
+            (folder / "sub" / "w.bin").symlink_to(secret / "w.bin")
+        case "folder":
+            (folder / "sub").rename(folder / "aside")
+            (folder / "sub").symlink_to(secret)
+        case "content":
+            (folder / "sub" / "w.bin").write_bytes(b"\1" * 8)
+        case "model":
+            file.write_bytes(file.read_bytes().replace(b"Add", b"Sub"))
+    with pytest.raises(BuildFailed) as caught:
+        prepare(file, seed=0, output=output, log=lambda _: None, digests=surveyed)
+    assert caught.value.reason == "source-changed"
+
+
+def test_weights_that_nothing_uses_cost_no_time(tmp_path: Path) -> None:
+    made = model(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])], inputs={"x": [2]}, outputs={"y": [2]}
+    )
+    one = onnx.numpy_helper.from_array(np.ones(4, np.float32))
+    for number in range(20_000):
+        one.name = f"w{number}"
+        made.graph.initializer.append(one)
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    (tmp_path / "out").mkdir()
+    before_s = time.process_time()
+    prepare(tmp_path / "m.onnx", seed=0, output=tmp_path / "out", log=lambda _: None)
+    assert time.process_time() - before_s < 5

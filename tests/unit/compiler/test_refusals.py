@@ -228,3 +228,119 @@ def test_weights_count_as_values_of_known_shape(tmp_path: Path) -> None:
     del made.graph.output[0].type.tensor_type.shape.dim[:]
     made.graph.output[0].type.tensor_type.ClearField("shape")
     assert reasons(refusal(tmp_path, made)) == [("finder", "data-dependent-shape")]
+
+
+def with_setting(operator: str, output: int = TensorProto.FLOAT, **attributes: Any) -> Any:
+    """Return one node whose second input is a whole number that the model takes."""
+    return typed(
+        [node(operator, ["x", "setting"], ["y"], name="it", **attributes)],
+        [info("x", TensorProto.FLOAT, [3, 4]), info("setting", TensorProto.INT64, [1])],
+        [info("y", output, None)],
+    )
+
+
+@pytest.mark.parametrize("operator", ["Unsqueeze", "Squeeze", "ReduceSum", "Tile", "TopK"])
+def test_a_setting_that_is_an_input_is_to_be_frozen(tmp_path: Path, operator: str) -> None:
+    made = with_setting(operator)
+    if operator == "Tile":
+        made.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 2
+    if operator == "Squeeze":
+        made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    if operator == "TopK":
+        made.graph.node[0].output.append("places")
+    failure = refusal(tmp_path, made)
+    assert "--freeze setting=VALUE" in failure.details["nodes"][0]["suggestion"]
+    assert "Expr" not in failure.details["nodes"][0]["why"]
+
+
+def test_a_running_sum_along_an_axis_that_is_an_input_names_it(tmp_path: Path) -> None:
+    failure = refusal(tmp_path, with_setting("CumSum"))
+    (entry,) = failure.details["nodes"]
+    assert (entry["reason"], "'setting'" in entry["why"]) == ("unconvertible-node", True)
+    assert "--freeze setting=VALUE" in entry["suggestion"]
+
+
+def test_nobody_is_told_to_freeze_what_a_model_computes_with(tmp_path: Path) -> None:
+    outputs = ["boxes", "scores", "most"]
+    made = typed(
+        [node("NonMaxSuppression", outputs, ["y"], name="it")],
+        [
+            info("boxes", TensorProto.FLOAT, [1, 9, 4]),
+            info("scores", TensorProto.FLOAT, [1, 2, 9]),
+            info("most", TensorProto.INT64, [1]),
+        ],
+        [info("y", TensorProto.INT64, [None, 3])],
+    )
+    assert "--freeze" not in refusal(tmp_path, made).details["nodes"][0]["suggestion"]
+
+
+def test_a_condition_on_data_is_not_to_be_frozen_but_a_flag_is(tmp_path: Path) -> None:
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [node(operator, ["x"], [name], name=name)],
+            name,
+            [],
+            [info(name, TensorProto.FLOAT, [3, 4])],
+        )
+        for name, operator in (("then", "Relu"), ("else", "Neg"))
+    }
+    made = typed(
+        [
+            node("ReduceMax", ["x"], ["top"], keepdims=0),
+            node("Cast", ["top"], ["positive"], to=TensorProto.BOOL),
+            node("If", ["positive"], ["a"], name="by data", **branches),
+            node("If", ["flag"], ["b"], name="by flag", **branches),
+        ],
+        [info("x", TensorProto.FLOAT, [3, 4]), info("flag", TensorProto.BOOL, [])],
+        [info("a", TensorProto.FLOAT, [3, 4]), info("b", TensorProto.FLOAT, [3, 4])],
+    )
+    told = {e["node"]: e["suggestion"] for e in refusal(tmp_path, made).details["nodes"]}
+    assert "--freeze" not in told["by data"] and "Where" in told["by data"]
+    assert "--freeze flag=VALUE" in told["by flag"]
+
+
+@pytest.mark.parametrize("rank", [33, 64, 65, 80])
+@pytest.mark.parametrize("kind", ["input", "weight", "between"])
+def test_more_axes_than_a_tensor_may_have_are_refused_by_name(
+    tmp_path: Path, kind: str, rank: int
+) -> None:
+    shape = [1] * (rank - 1) + [2]
+    weights = [] if kind == "input" else [helper.make_tensor("w", 1, [2], [1.0, 2.0])]
+    nodes = [node("Relu", ["x"], ["y"], name="it")]
+    given = [2]
+    if kind == "input":
+        given = shape
+    elif kind == "weight":
+        weights[0].dims[:] = shape
+        nodes = [node("Add", ["x", "w"], ["y"], name="it")]
+    else:
+        weights = [helper.make_tensor("to", TensorProto.INT64, [rank], shape)]
+        nodes = [node("Reshape", ["x", "to"], ["t"], name="wide"), node("Relu", ["t"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "g", [info("x", 1, given)], [info("y", 1, None)], initializer=weights
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    failure = refusal(tmp_path, made)
+    assert failure.reason == "too-many-axes"
+    assert "32" in str(failure.why)
+
+
+def test_32_axes_are_not_too_many(tmp_path: Path) -> None:
+    made = model(
+        [node("Relu", ["x"], ["y"])], inputs={"x": [1] * 31 + [2]}, outputs={"y": [1] * 31 + [2]}
+    )
+    source, folder = tmp_path / "m.onnx", tmp_path / "prepared"
+    onnx.save(made, source)
+    folder.mkdir()
+    prepare(source, seed=0, output=folder, log=lambda _: None)
+
+
+def test_what_onnx_runtime_lacks_is_no_matter_of_inputs(tmp_path: Path) -> None:
+    made = typed(
+        [node("Acos", ["x"], ["y"], name="it")],
+        [info("x", TensorProto.DOUBLE, [3])],
+        [info("y", TensorProto.DOUBLE, [3])],
+    )
+    failure = refusal(tmp_path, made)
+    assert failure.reason == "reference-failed"
+    assert "NOT_IMPLEMENTED" in str(failure.why) and "--inputs" not in str(failure.remedy)

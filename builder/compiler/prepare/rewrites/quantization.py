@@ -14,7 +14,8 @@ import numpy as np
 
 from builder.compiler.prepare.rewriting import Array, Rewrite, Site
 
-_EXACT_IN_FLOAT32 = 2**24
+EXACT_IN_FLOAT32 = 2**24
+"""Whole numbers below it are told apart."""
 
 
 Axes = Literal["column", "filter"]
@@ -89,7 +90,7 @@ def _exact_type(
     largest = 2 ** (8 * site.dtype(weight).itemsize) * int(terms.max(initial=0))
     if added is not None:
         largest += int(np.abs(added.astype(np.int64)).max(initial=0))
-    return np.dtype(np.float32 if largest < _EXACT_IN_FLOAT32 else np.float64)
+    return np.dtype(np.float32 if largest < EXACT_IN_FLOAT32 else np.float64)
 
 
 def _by_filter(zero: Array, rank: int) -> Array:

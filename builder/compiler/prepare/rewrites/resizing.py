@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
-from builder.compiler.prepare.rewriting import Rewrite, Site
+from builder.compiler.prepare.rewriting import Array, Rewrite, Site
 
 Vector = npt.NDArray[np.float64]
+
+_HALFWAY = 1e-6
+"""How near to the middle between two elements ONNX Runtime takes for the middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +36,109 @@ class Axis:
 def resize(site: Site) -> bool:
     """Replace a Resize of fixed sizes that TVM's own kernels do not cover."""
     axes = _axes(site)
-    if axes is None or _is_stock(site, axes):
+    if axes is None:
         return False
     data = site.node.input[0]
+    if all(axis.before == axis.after for axis in axes):  # ONNX Runtime copies, whatever the scales
+        site.emit("Identity", data, to=site.node.output[0])
+        return True
+    if _is_stock(site, axes):
+        return False
     mode = site.attribute("mode", "nearest")
     changing = [position for position, axis in enumerate(axes) if axis.changes]
     cropping = site.attribute("coordinate_transformation_mode") == "tf_crop_and_resize"
-    for position in changing if not cropping else range(len(axes)):
-        at = _coordinates(site, axes[position])
-        if mode == "nearest":
-            indices = _nearest(site, at, axes[position])
+    if mode == "nearest":
+        for position in changing:
+            indices = _nearest(site, _coordinates(site, axes[position]), axes[position])
             data = site.emit("Gather", data, indices, axis=position)
-        else:
-            weights = _weights(site, at, axes[position], mode)
-            data = _product(site, data, weights.astype(site.dtype(0)), position, len(axes))
+    else:
+        data = _interpolated(site, data, axes, changing)
     _finish(site, data, axes, cropping)
     return True
+
+
+def _interpolated(site: Site, data: str, axes: Sequence[Axis], changing: Sequence[int]) -> str:
+    """Return ``data`` interpolated along some axes; integers by way of floats.
+
+    They are truncated, or rounded and saturated behind a filter, as ONNX Runtime does it.
+    """
+    dtype, mode = site.dtype(0), site.attribute("mode")
+    fixed, plane = _is_fixed_point(site, axes), _plane(site, len(axes), changing)
+    if dtype.kind != "f" and plane and not fixed:
+        return site.cast(_between(site, data, axes, plane), dtype)
+    wide = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    if wide != dtype:
+        data = site.cast(data, wide)
+    for position in changing:
+        at = _coordinates(site, axes[position])
+        if fixed:
+            at = np.floor(np.clip(at, 0, axes[position].before - 1) * _ONE) / _ONE
+        weights = _weights(site, at, axes[position], mode)
+        data = _product(site, data, weights.astype(wide), position, len(axes))
+    if wide == dtype:
+        return data
+    if site.attribute("antialias", 0):
+        limits = (np.asarray(limit, wide) for limit in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+        data = site.emit("Clip", site.emit("Round", data), *limits)
+    return site.cast(data, dtype)
+
+
+_ONE = 1 << 10
+"""One in the fixed point of ONNX Runtime's places."""
+
+
+def _is_fixed_point(site: Site, axes: Sequence[Axis]) -> bool:
+    """Say whether ONNX Runtime counts in fixed point: bytes of images with channels last."""
+    if site.dtype(0).itemsize != 1 or site.attribute("mode") != "linear" or len(axes) != 4:
+        return False
+    last = not axes[0].changes and axes[1].changes and not axes[3].changes
+    return last and not site.attribute("antialias", 0)
+
+
+def _plane(site: Site, rank: int, changing: Sequence[int]) -> tuple[int, int] | None:
+    """Return the two axes between which ONNX Runtime adds four products an element, if it does."""
+    if site.attribute("mode") != "linear" or site.attribute("antialias", 0) or rank not in (2, 4):
+        return None
+    planes = [(rank - 2, rank - 1), (1, 2)]  # channels first, channels last
+    return next((plane for plane in planes if set(plane).issuperset(changing)), None)
+
+
+def _between(site: Site, data: str, axes: Sequence[Axis], plane: tuple[int, int]) -> str:
+    """Return the four products and their sum in float32: a truncated sum depends on each rounding.
+
+    Products are made in float64, lest a compiler fuse them with the sums.
+    """
+    wide = site.cast(data, np.float64)
+    (top, bottom, to_top, to_bottom), (left, right, to_left, to_right) = (
+        _neighbours(site, axes[position]) for position in plane
+    )
+    corners = [
+        (top, to_bottom, left, to_right),
+        (top, to_bottom, right, to_left),
+        (bottom, to_top, left, to_right),
+        (bottom, to_top, right, to_left),
+    ]
+    behind = [1] * (len(axes) - 1 - plane[1])
+    parts = []
+    for rows, by_row, columns, by_column in corners:
+        corner = site.emit("Gather", wide, rows, axis=plane[0])
+        corner = site.emit("Gather", corner, columns, axis=plane[1])
+        share = (by_column[None, :] * by_row[:, None]).reshape(len(by_row), -1, *behind)
+        parts.append(site.cast(site.emit("Mul", corner, share.astype(np.float64)), np.float32))
+    return reduce(lambda total, part: site.emit("Add", total, part), parts)
+
+
+def _neighbours(site: Site, axis: Axis) -> tuple[Array, Array, Array, Array]:
+    """Return the elements on both sides of each place, and how far it is from them."""
+    last = axis.before - 1
+    at = np.clip(_coordinates(site, axis), 0, last).astype(np.float32)
+    first = at.astype(np.int64)
+    second = np.minimum(first + 1, last)
+    to_first, to_second = (
+        np.where(first == second, np.float32(0.5), np.abs(at - one.astype(np.float32)))
+        for one in (first, second)
+    )
+    return first, second, to_first, to_second
 
 
 def _finish(site: Site, data: str, axes: Sequence[Axis], cropping: bool) -> None:
@@ -101,6 +192,8 @@ def _is_stock(site: Site, axes: Sequence[Axis]) -> bool:
     unusual = ("antialias", "exclude_outside", "axes", "keep_aspect_ratio_policy")
     if any(site.attribute(name) for name in unusual) or len(axes) != 4:
         return False
+    if site.dtype(0).kind != "f" and site.attribute("mode", "nearest") != "nearest":
+        return False
     if site.attribute("coordinate_transformation_mode", "half_pixel") in (
         "half_pixel_symmetric",
         "tf_crop_and_resize",
@@ -115,33 +208,44 @@ def _is_stock(site: Site, axes: Sequence[Axis]) -> bool:
 
 
 def _coordinates(site: Site, axis: Axis) -> Vector:
-    """Return where in the input each element of the output lies."""
-    at = np.arange(axis.after, dtype=np.float64)
-    last = axis.before - 1
+    """Return where in the input each element of the output lies.
+
+    In float32, as ONNX Runtime has it: where the nearest element changes, rounding decides. An
+    axis of scale 1 stays whole, also in a crop.
+    """
+    if not axis.changes:
+        return np.arange(axis.after, dtype=np.float64)
+    f = np.float32
+    at, scale, last = np.arange(axis.after, dtype=f), f(axis.scale), f(axis.before - 1)
     match site.attribute("coordinate_transformation_mode", "half_pixel"):
         case "asymmetric":
-            return at / axis.scale
+            found = at / scale
         case "align_corners":
-            return at * last / (axis.after - 1) if axis.after > 1 else at * 0
+            found = at * last / f(axis.after - 1) if axis.after > 1 else at * 0
         case "pytorch_half_pixel" if axis.after == 1:
-            return at * 0
+            found = at * 0
+        case "tf_half_pixel_for_nn":
+            found = (at + f(0.5)) / scale
         case "half_pixel_symmetric":
-            adjustment = axis.after / (axis.scale * axis.before)
-            offset = axis.before / 2 * (1 - adjustment)
-            return offset + (at + 0.5) / axis.scale - 0.5
+            adjustment = f(axis.after) / (scale * f(axis.before))
+            offset = f(axis.before) / f(2) * (f(1) - adjustment)
+            found = offset + (at + f(0.5)) / scale - f(0.5)
         case "tf_crop_and_resize" if axis.after > 1:
-            return axis.start * last + at * (axis.end - axis.start) * last / (axis.after - 1)
+            width = f(axis.end) - f(axis.start)
+            found = f(axis.start) * last + at * width * last / f(axis.after - 1)
         case "tf_crop_and_resize":
-            return at + 0.5 * (axis.start + axis.end) * last
-    return (at + 0.5) / axis.scale - 0.5
+            found = at + f(0.5) * (f(axis.start) + f(axis.end)) * last
+        case _:
+            found = (at + f(0.5)) / scale - f(0.5)
+    return found.astype(np.float64)
 
 
 def _nearest(site: Site, at: Vector, axis: Axis) -> npt.NDArray[np.int64]:
     rounding: dict[str, Callable[[Vector], Vector]] = {
         "floor": np.floor,
         "ceil": np.ceil,
-        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+        "round_prefer_floor": lambda x: np.ceil(x - 0.5 - _HALFWAY),
+        "round_prefer_ceil": lambda x: np.floor(x + 0.5 + _HALFWAY),
     }
     rounded = rounding[site.attribute("nearest_mode", "round_prefer_floor")](at)
     return np.clip(rounded, 0, axis.before - 1).astype(np.int64)
