@@ -7,10 +7,11 @@ holds: that is the whole contract between one step and the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from builder.model.binding import Binding
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.source import Source
 from builder.model.target import Cpu, Emulator, Platform, Target
 from builder.model.toolchain import Toolchain
@@ -24,7 +25,9 @@ class Prepare:
     Artifact: ``model.onnx`` and ``weights.data`` (initialisers as 64-byte aligned external data),
     ``signature.json`` (``model.tensor.Signature``), ``check/inputs/*.npy``,
     ``check/expected/*.npy`` (what ONNX Runtime computes on one thread), ``check/tolerance.txt``;
-    ``cautions.json`` (a list of ``model.artifact.Caution``).
+    ``sets/NAME/`` (the same for further inputs) and ``sets.json`` (a list of
+    ``compiler.set_list.CheckSet``); ``cautions.json`` (a list of ``model.artifact.Caution``);
+    ``as-given.onnx`` (the model before, over the same weights) and ``frozen/*.npy``.
     """
 
     toolchain: Toolchain
@@ -33,6 +36,8 @@ class Prepare:
     frozen_inputs: Source | None  # an .npz of values that inputs are frozen to
     check_inputs: Source | None  # an .npz; None: seeded random data in each input's type
     seed: int
+    # What is refused is no artifact, so what is not does not depend on this.
+    limits: ModelLimits = field(default=DEFAULT_LIMITS, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +137,8 @@ class Verify:
     """Run the bundle, natively or emulated, and compare with ONNX Runtime's outputs.
 
     Artifact: ``verification.json`` (``model.artifact.Verification``). Where the numbers are wrong
-    also ``bisect/``: ``bisection.json`` (``model.bisection.Bisection``), ``reproduce/``.
+    also ``bisect/``: ``bisection.json`` (``model.bisection.Bisection``), ``reproduce/``. Where they
+    are right, but differ for the bundle's check data, also what ``Assemble`` makes, with others.
     """
 
     toolchain: Toolchain

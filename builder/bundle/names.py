@@ -18,16 +18,16 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECAS
 
 
 def file_stem(name: str, taken: set[str]) -> str:
-    """Return the .npy stem of the tensor ``name``, and add it to ``taken``.
+    """Return the .npy stem of the tensor ``name``, and add it to ``taken`` in lower case.
 
     At most ``LONGEST_STEM`` of ``[A-Za-z0-9_.%-]``, starting with no dot or dash. Other bytes of
     the name's UTF-8 are percent-encoded. A stem that was cut, or that would meet one of ``taken``
     on a disk which ignores case, ends in a hash of the name.
     """
     stem = _encoded(name)
-    if len(stem) > LONGEST_STEM or _meets(stem, taken):
-        stem = next(s for n in count() if not _meets(s := _hashed(stem, name, n), taken))
-    taken.add(stem)
+    if len(stem) > LONGEST_STEM or stem.lower() in taken:
+        stem = next(s for n in count() if (s := _hashed(stem, name, n)).lower() not in taken)
+    taken.add(stem.lower())
     return stem
 
 
@@ -35,10 +35,6 @@ def _encoded(name: str) -> str:
     raw = name.encode("utf-8", "surrogatepass")
     stem = _UNSAFE.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii") or "_"
     return f"_{stem}" if _DEVICE.fullmatch(stem) else stem
-
-
-def _meets(stem: str, taken: set[str]) -> bool:
-    return stem.lower() in {other.lower() for other in taken}
 
 
 def _hashed(stem: str, name: str, attempt: int) -> str:

@@ -13,6 +13,7 @@ from builder.cli.building import Flags, Work, carry_out, lay_plans
 from builder.cli.cancel import cancelled_by_signals
 from builder.cli.environment import Environment, read_environment
 from builder.cli.failure import say
+from builder.cli.limit_options import limit_options
 from builder.cli.options import (
     binding_options,
     inputs_option,
@@ -51,6 +52,7 @@ from builder.report.plan_view import plan_lines, plan_to_json
 @seed_option
 @click.option("--name", help="What the bundle is called [the project's, or the model file's].")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the tools say.")
+@limit_options
 def command(**options: Any) -> int:
     """Build MODEL for one or more targets.
 

@@ -15,6 +15,7 @@ from builder.cli.binding import read_binding
 from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
 from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import parsed_values, read_matrix
+from builder.cli.limit_options import limit_options
 from builder.cli.options import (
     binding_options,
     inputs_option,
@@ -27,9 +28,11 @@ from builder.cli.options import (
 from builder.cli.steps import Desk
 from builder.cli.toolchains import Choice
 from builder.effects.parsed import ParsedValues
+from builder.effects.trust import Trust
 from builder.errors import ModelRefused, UsageError
 from builder.matrix import select
 from builder.model.inspection import Inspection
+from builder.model.model_limits import ModelLimits
 from builder.model.target import Target
 from builder.planning import plan_inspection
 from builder.report import check_report
@@ -53,6 +56,7 @@ class Flags:
     target_folders: tuple[Path, ...]
     as_json: bool
     verbose: bool
+    limits: ModelLimits
 
 
 @click.command()
@@ -65,6 +69,7 @@ class Flags:
 @target_folders_option
 @json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what the tools say.")
+@limit_options
 def command(**options: Any) -> int:
     """Say whether MODEL can be built and what it needs, or name every node that cannot.
 
@@ -77,7 +82,7 @@ def command(**options: Any) -> int:
 def check(flags: Flags, environment: Environment) -> int:
     """Inspect the model and print the report; return the exit code."""
     parsed = parsed_values(environment.cache_root)
-    settings = _settings(flags, parsed)
+    settings = _settings(flags, parsed, environment.trust)
     targets = select(read_matrix(flags.target_folders), settings.patterns)
     try:
         inspection = _inspect(flags, settings, targets, environment)
@@ -88,9 +93,9 @@ def check(flags: Flags, environment: Environment) -> int:
     return 0
 
 
-def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
+def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
     wishes = Wishes(
         model=flags.model,
@@ -98,6 +103,7 @@ def _settings(flags: Flags, parsed: ParsedValues) -> Settings:
         binding=binding,
         frozen_file=frozen_file,
         inputs=flags.inputs,
+        limits=flags.limits,
     )
     project = read_project(file, parsed) if file else None
     root = file.parent if file else cwd

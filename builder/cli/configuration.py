@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.effects.parsed import ParsedValues
+from builder.effects.trust import Trust
 from builder.errors import UsageError
 from builder.matrix import decode
 from builder.model.binding import UNBOUND, Binding
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.project import Project
 from builder.project import FILENAME, parse
 
@@ -28,6 +30,7 @@ class Wishes:
     frozen_file: Path | None = None
     out: Path | None = None
     inputs: Path | None = None
+    limits: ModelLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +48,18 @@ class Settings:
     out: Path
     inputs: Path | None
     project: Path | None
+    limits: ModelLimits = DEFAULT_LIMITS
 
 
-def find_project(start: Path) -> Path | None:
-    """Return the nearest ``boardwright.yaml`` in ``start`` or a folder above it."""
-    return next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
+def find_project(start: Path, trust: Trust) -> Path | None:
+    """Return the nearest ``boardwright.yaml`` in ``start`` or a folder above it.
+
+    Raises ``UsageError`` ``foreign-owner`` where another user owns it or the folder.
+    """
+    found = next((f for p in (start, *start.parents) if (f := p / FILENAME).is_file()), None)
+    if found is not None:
+        trust.require(found, found.parent)
+    return found
 
 
 def read_project(file: Path, parsed: ParsedValues) -> Project:
@@ -64,6 +74,16 @@ def read_project(file: Path, parsed: ParsedValues) -> Project:
             why=error.strerror,
         ) from None
     return parsed.get(Project, text, lambda: parse(text, str(file)))
+
+
+def target_folders_of(start: Path, parsed: ParsedValues, trust: Trust) -> tuple[Path, ...]:
+    """Return the folder of targets that the project around ``start`` names, if there is one.
+
+    Raises as ``find_project`` and ``read_project`` do.
+    """
+    file = find_project(start, trust)
+    folder = read_project(file, parsed).targets_dir if file else None
+    return (file.parent / folder,) if file and folder else ()
 
 
 def settle(
@@ -94,6 +114,7 @@ def settle(
         out=wishes.out or (root / project.out if project else Path(DEFAULT_OUT)),
         inputs=wishes.inputs or (root / own.inputs if own and own.inputs else None),
         project=root if project else None,
+        limits=wishes.limits,
     )
 
 

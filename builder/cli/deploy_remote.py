@@ -27,6 +27,7 @@ from builder.cli.clock import SystemClock
 from builder.cli.deploy_record import failure_kept, planned, step_lines, succeeded, unbuilt
 from builder.cli.environment import Environment, read_environment
 from builder.cli.fleet import ad_hoc_device, own_name
+from builder.cli.limit_options import limit_options
 from builder.cli.measure_options import MEASURING, BenchFlags, measure_options
 from builder.cli.options import binding_options, toolchain_option
 from builder.cli.reaching import reached
@@ -35,6 +36,7 @@ from builder.cli.visits import Reach, conclude, visit
 from builder.errors import BoardwrightError, UsageError
 from builder.model.deployed import Emit, Reached, Succeeded
 from builder.model.device import Device
+from builder.model.model_limits import ModelLimits
 from builder.model.target import Target
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class DeployFlags:
     freezes: tuple[str, ...]
     out: Path | None
     name: str | None
+    limits: ModelLimits
 
 
 @click.command()
@@ -99,6 +102,7 @@ class DeployFlags:
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Where bundles go [dist].")
 @click.option("--name", help="What the bundle is called [the project's, or the model file's].")
 @reach_options
+@limit_options
 def command(**options: Any) -> int:
     """Build what devices need, bring it there, check and switch.
 
@@ -227,7 +231,7 @@ def _bundles(
 ) -> Bundles:
     targets = tuple(dict.fromkeys(device.target for device in devices))
     if flags.bundle is not None:
-        return given_bundle(flags.bundle, targets)
+        return given_bundle(flags.bundle, targets, environment)
     build = _build_flags(flags, reach, targets)
     if flags.dry_run:
         return published_bundles(build, environment)
@@ -254,4 +258,5 @@ def _build_flags(flags: DeployFlags, reach: Reach, targets: tuple[str, ...]) -> 
         seed=0,
         name=flags.name,
         verbose=False,
+        limits=flags.limits,
     )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.effects.trust import Trust
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
@@ -14,7 +16,7 @@ class Environment:
 
     ``devices_file`` lists the user's own boards, ``tuning_folder`` holds their tuning records;
     neither need be there. ``plain`` asks for output
-    without colour and movement.
+    without colour and movement. ``trust`` says whose files are obeyed.
     """
 
     variables: Mapping[str, str]
@@ -25,11 +27,21 @@ class Environment:
     base_image: str | None
     ndk_home: str | None
     plain: bool
+    trust: Trust
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Return the environment of this process, or of ``variables``."""
+    """Return the environment of this process, or of ``variables``.
+
+    Raises ``UsageError`` ``foreign-owner`` for a cache of another user: artifacts are run.
+    """
     given = os.environ if variables is None else variables
+    environment = _environment(given)
+    environment.trust.require(environment.cache_root)
+    return environment
+
+
+def _environment(given: Mapping[str, str]) -> Environment:
     return Environment(
         variables=given,
         search_path=given.get("PATH", os.defpath),
@@ -39,6 +51,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         base_image=given.get("BOARDWRIGHT_BASE_IMAGE") or None,
         ndk_home=given.get("ANDROID_NDK_HOME") or None,
         plain=bool(given.get("NO_COLOR") or given.get("CI") or given.get("TERM") == "dumb"),
+        trust=Trust.of(given, os.geteuid()),
     )
 
 

@@ -8,12 +8,16 @@ import traceback
 
 import click
 
+from builder.broken_environment import import_failure
 from builder.errors import BoardwrightError, BuildFailed, Interrupted, UsageError
-from builder.report.wording import failure_lines
+from builder.report.wording import failure_lines, json_without_commands, safe
 
 
 def as_failure(error: BaseException) -> BoardwrightError:
     """Return ``error`` as a failure of the catalogue; what nobody foresaw is ``internal``."""
+    if not isinstance(error, BoardwrightError) and (broken := import_failure(error)):
+        broken.__cause__ = error
+        return broken
     match error:
         case BoardwrightError():
             return error
@@ -41,7 +45,7 @@ def tell(failure: BoardwrightError, *, as_json: bool, debug: bool) -> int:
         traceback.print_exception(failure)
     if as_json:
         document = {"status": "failed", "error": failure.to_json()}
-        print(json.dumps(document, indent=2), flush=True)
+        print(json_without_commands(json.dumps(document, indent=2)), flush=True)
     else:
         say(failure)
     return failure.exit_code
@@ -55,7 +59,7 @@ def say(failure: BoardwrightError) -> None:
 
 def warn(failure: BoardwrightError) -> None:
     """Print a failure that ends nothing, on stderr."""
-    print(f"warning: {failure}", file=sys.stderr)
+    print(safe(f"warning: {failure}"), file=sys.stderr)
 
 
 def _usage(error: click.ClickException) -> UsageError:

@@ -29,9 +29,10 @@ def known_devices(environment: Environment) -> tuple[Device, ...]:
     Raises ``UsageError`` with the position of what is wrong in either file.
     """
     parsed = parsed_values(environment.cache_root)
-    project = find_project(Path.cwd())
+    project = find_project(Path.cwd(), environment.trust)
     own = read_project(project, parsed).devices if project else ()
     names = {device.name for device in own}
+    environment.trust.require(environment.devices_file)
     users = _users_devices(environment.devices_file, parsed)
     return (*own, *(device for device in users if device.name not in names))
 

@@ -24,5 +24,6 @@ def find_records(
     ``UsageError`` as ``read_records`` does.
     """
     own = (project / FOLDER,) if project else ()
+    environment.trust.require(*own, environment.tuning_folder)
     folders = (*own, environment.tuning_folder, tuning_root())
     return known([read_records(folder) for folder in folders], compiler_name(versions))

@@ -12,6 +12,7 @@ from builder.effects.durable import refusals, write_atomically
 from builder.errors import UsageError
 from builder.jobs.outcomes import Outcome, outcomes_of
 from builder.report.json_report import write_json
+from builder.report.wording import no_command
 
 _LARGEST_BYTES = 256 << 20
 
@@ -51,7 +52,8 @@ def _print(outcomes: list[Outcome], *, as_json: bool) -> None:
     else:
         from builder.jobs.markdown import markdown
 
-        click.echo(markdown(outcomes), nl=False)
+        lines = markdown(outcomes).splitlines(keepends=True)
+        click.echo("".join(map(no_command, lines)), nl=False)
 
 
 def _read(path: Path) -> bytes:

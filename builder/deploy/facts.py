@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from builder.deploy.exposure import exposed
 from builder.deploy.replies import Replies, broken_answer
 
 _VERSION = re.compile(r"(?:release version|^glibc) (\d+(?:\.\d+)+)")
@@ -42,7 +43,8 @@ class DeviceFacts:
     ``glibc`` is (2, 36). ``features`` are the CPU's as ``feature_spelling`` (``Features`` on Arm,
     ``flags`` on x86) of /proc/cpuinfo has them. ``root`` is the absolute folder for bundles;
     ``place`` is that folder, or the nearest existing one above it, and ``mount``, ``writable``,
-    ``owned`` and ``free_bytes`` are about ``place``. Frequencies are in kHz, memory in bytes.
+    ``owned`` and ``free_bytes`` are about ``place``; ``exposed`` is the mode and path of the first
+    folder, from there up, that others may change. Frequencies are in kHz, memory in bytes.
     """
 
     machine: str
@@ -76,6 +78,7 @@ class DeviceFacts:
     place: str
     writable: bool
     owned: bool
+    exposed: str | None
     mount: Mount | None
     free_bytes: int | None
 
@@ -124,9 +127,17 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
         place=_path(replies.first("place"), where),
         writable=replies.first("writable") == "yes",
         owned=replies.first("owned") == "yes",
+        exposed=_exposed(replies),
         mount=_mount(replies.first("mount")),
         free_bytes=kib_in_bytes(replies.first("free_kib")),
     )
+
+
+def _exposed(replies: Replies) -> str | None:
+    # Android's own folders belong to its services.
+    if replies.first("android"):
+        return None
+    return exposed(replies.first("place") or "/", replies.first("uid"), replies.all("up"))
 
 
 def checked_path(path: str | None, where: str) -> str:

@@ -41,7 +41,7 @@ def refuse_unfit(facts: DeviceFacts, needs: Needs, *, where: str) -> None:
 
     Reasons: ``wrong-arch``, ``no-loader``, ``old-glibc``, ``wrong-abi``, ``old-android``,
     ``missing-cpu-feature``, ``read-only``, ``no-exec``, ``planted-link``, ``foreign-folder``,
-    ``no-permission``.
+    ``no-permission``, ``exposed-folder``.
     """
     for rule in _RULES:
         if (failure := rule(facts, needs)) is not None:
@@ -193,6 +193,18 @@ def _ownership(facts: DeviceFacts, _: Needs) -> DeviceRefused | None:
     )
 
 
+def _exposed(facts: DeviceFacts, _: Needs) -> DeviceRefused | None:
+    if facts.exposed is None:
+        return None
+    mode, folder = facts.exposed.split(" ", 1)
+    return DeviceRefused(
+        f"others may change {folder} ({mode}), and so put other programs in the bundle's place",
+        reason="exposed-folder",
+        remedy=f"on the board: chmod go-w {folder}, and chown it to {facts.user} or root; or give "
+        "the device another root",
+    )
+
+
 def _writable(facts: DeviceFacts, _: Needs) -> DeviceRefused | None:
     if facts.writable:
         return None
@@ -214,6 +226,7 @@ _RULES: tuple[Callable[[DeviceFacts, Needs], DeviceRefused | None], ...] = (
     _read_only,
     _executable,
     _writable,
+    _exposed,
 )
 
 

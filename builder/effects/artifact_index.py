@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.beneath import read_plain
 from builder.effects.digest_memo import DigestMemo, sha256_of
 from builder.effects.durable import sync_file, sync_folder, write_synced
 from builder.errors import BuildFailed
@@ -17,6 +18,7 @@ from builder.errors import BuildFailed
 INDEX = ".artifact.json"
 
 _FORMAT = 1
+_INDEX_BYTES = 64 << 20
 _ALWAYS_HASHED_BYTES = 1 << 20
 
 
@@ -62,7 +64,7 @@ def is_whole(folder: Path, *, key: str, memo: DigestMemo) -> bool:
 
 def read_index(folder: Path, *, key: str) -> tuple[IndexedFile, ...]:
     """Return what the artifact should hold. Raises ``OSError``, ``ValueError`` and their like."""
-    index: dict[str, Any] = json.loads((folder / INDEX).read_bytes())
+    index: dict[str, Any] = json.loads(read_plain(folder / INDEX, _INDEX_BYTES))
     if (index["format"], index["key"]) != (_FORMAT, key):
         raise ValueError("the index of something else")
     return tuple(IndexedFile(**file) for file in index["files"])

@@ -17,9 +17,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.beneath import open_plain, read_plain
+
 RACY_NS = 2_000_000_000
 """A file written less than this ago may change again within one tick of its time stamp."""
 
+_RECORD_BYTES = 16 << 20  # the external data files of one model, at most
 _SHARD_LIMIT = 32  # of 256 shards: 8,192 records
 
 
@@ -65,13 +68,17 @@ class DigestMemo:
         Raises ``OSError`` as opening and reading do. Links are not followed.
         """
         with _open(path) as file:
-            stamp = Stamp.of(os.fstat(file.fileno()))
-            known = self.recall("sha256", path, stamp)
-            if isinstance(known, str):
-                return known
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if Stamp.of(os.fstat(file.fileno())) == stamp:
-                self.remember("sha256", path, stamp, digest)
+            return self.sha256_of(path, file)
+
+    def sha256_of(self, path: Path, file: io.FileIO) -> str:
+        """Return the SHA-256 of the open ``file``, remembered as that of ``path``."""
+        stamp = Stamp.of(os.fstat(file.fileno()))
+        known = self.recall("sha256", path, stamp)
+        if isinstance(known, str):
+            return known
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if Stamp.of(os.fstat(file.fileno())) == stamp:
+            self.remember("sha256", path, stamp, digest)
         return digest
 
     def seal(self, path: Path, sha256: str, *, moves_to: Path) -> None:
@@ -86,7 +93,7 @@ class DigestMemo:
     def recall(self, topic: str, path: Path, stamp: Stamp) -> Any | None:
         """Return what was remembered under ``topic`` of the file in this very state, or None."""
         try:
-            record = json.loads(self._record(topic, path).read_bytes())
+            record = json.loads(read_plain(self._record(topic, path), _RECORD_BYTES))
             return record["fact"] if record["stamp"] == list(astuple(stamp)) else None
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -110,7 +117,7 @@ class DigestMemo:
 
 
 def _open(path: Path) -> io.FileIO:
-    return io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb")
+    return io.FileIO(open_plain(path), "rb")
 
 
 def _make_room(shard: Path) -> None:

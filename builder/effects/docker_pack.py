@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from builder.beneath import open_plain
 from builder.errors import BuildFailed
 from builder.model.source import Source
 
@@ -84,7 +85,7 @@ def source_entries(source: Source, name: str) -> Iterator[Entry]:
 
 def _copy(entry: Copy) -> Iterator[bytes]:
     try:
-        with entry.file.open("rb") as stream:
+        with os.fdopen(open_plain(entry.file), "rb") as stream:
             status = os.fstat(stream.fileno())
             mode = 0o755 if status.st_mode & 0o100 else 0o644
             yield _header(entry.path, tarfile.REGTYPE, mode, size=status.st_size)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.effects.durable import refusals, remove_tree
+from builder.effects.durable import make_private, refusals, remove_tree
 from builder.effects.eviction import ZIG
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder
@@ -22,16 +22,13 @@ from builder.effects.payload_events import (
     decode_event,
     log_line,
 )
-from builder.effects.payload_process import PayloadProcess, Stream
+from builder.effects.payload_process import PayloadProcess, Stream, payload_environ
 from builder.errors import BoardwrightError, BuildFailed, Interrupted
 from builder.model.source import Source
-from builder.package_files import package_root
 from builder.ports import Log
 from builder.steps import Step
 from builder.wire import Job, dump_job
 
-_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LD_LIBRARY_PATH")
-_PASSED_ON_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_")
 _TAIL_LINES = 20
 
 
@@ -54,7 +51,7 @@ class LocalWorkshop:
         self._tmp = cache_root.absolute() / "tmp"
         self._zig = cache_root.absolute() / ZIG
         self._in_use = InUse(cache_root.absolute() / "locks")
-        self._environ = _cleaned(environ)
+        self._environ = payload_environ(environ)
 
     def perform(
         self,
@@ -101,7 +98,8 @@ class LocalWorkshop:
 
     def _scratch(self) -> AbstractContextManager[Path]:
         with self._refusals():
-            self._tmp.mkdir(parents=True, exist_ok=True)
+            make_private(self._tmp.parent)
+            self._tmp.mkdir(exist_ok=True)
             self._in_use.note(ZIG)
             self._zig.mkdir(exist_ok=True)
             os.utime(self._zig)
@@ -153,19 +151,6 @@ class _Heard:
                     self.failure = failure
                 case PayloadDone():
                     self.done = True
-
-
-def _cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    passed_on = {
-        name: value
-        for name, value in environ.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
-    return passed_on | {
-        "PYTHONPATH": str(package_root().parent),
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-    }
 
 
 def _empty(folder: Path) -> None:

@@ -17,9 +17,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from builder.beneath import read_plain
+
 T = TypeVar("T")
 
 _KEPT = 64
+_RECORD_BYTES = 16 << 20
 
 
 class ParsedValues:
@@ -41,7 +44,7 @@ class ParsedValues:
         name = json.dumps([self._parser, texts], sort_keys=True).encode()
         record = self._folder / hashlib.sha256(name).hexdigest()
         try:
-            known: T = thaw(kind, json.loads(record.read_bytes()))
+            known: T = thaw(kind, json.loads(read_plain(record, _RECORD_BYTES)))
         except (OSError, ValueError, TypeError, KeyError):
             value = parse()
             self._remember(record, value)

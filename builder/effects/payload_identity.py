@@ -13,8 +13,10 @@ from pathlib import Path
 from builder.fingerprint import PayloadIdentity
 
 PAYLOAD_SOURCES = (
+    "broken_environment.py",
     "bundle",
     "compiler",
+    "beneath.py",
     "package_files.py",
     "errors.py",
     "model",

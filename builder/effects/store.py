@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from builder.effects import artifact_index
 from builder.effects.digest_memo import DigestMemo
-from builder.effects.durable import refusals, sync_folder
+from builder.effects.durable import make_private, refusals, sync_folder
 from builder.effects.eviction import CacheInfo, Cleaned, Eviction
 from builder.effects.in_use import InUse
 from builder.effects.ownership import owned_folder, sweep
@@ -59,7 +60,8 @@ class DiskStore:
 
         with ExitStack() as held:
             with self._refusals():
-                self._locks.mkdir(parents=True, exist_ok=True)
+                make_private(self._root)
+                self._locks.mkdir(exist_ok=True)
                 path = self._locks / f"{key}.lock"
                 lock = FileLock(path, thread_local=False, fallback_to_soft=False)
                 try:
@@ -74,7 +76,8 @@ class DiskStore:
         """Give an empty folder on the store's disk, removed on leaving if it was not committed."""
         with ExitStack() as held:
             with self._refusals():
-                self._tmp.mkdir(parents=True, exist_ok=True)
+                make_private(self._root)
+                self._tmp.mkdir(exist_ok=True)
                 self._sweep_once()
                 staged = held.enter_context(owned_folder(self._tmp))
             yield staged
@@ -126,7 +129,9 @@ class DiskStore:
             return False
         # Held open, so that no other folder can get the inode number of the one that is judged.
         try:
-            whole = artifact_index.is_whole(folder, key=key, memo=self._memo)
+            # A link leads to what somebody else can change.
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            whole = is_folder and artifact_index.is_whole(folder, key=key, memo=self._memo)
             if whole:
                 os.utime(folder / artifact_index.INDEX)
             else:

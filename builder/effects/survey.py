@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from builder.beneath import open_beneath, open_plain
 from builder.effects.digest_memo import DigestMemo, Stamp
 from builder.effects.external_files import locate
 from builder.effects.external_references import external_references
@@ -45,7 +48,7 @@ def survey_npz(path: Path, memo: DigestMemo) -> Source:
     """
     inputs = _existing(path, kind="inputs")
     try:
-        with inputs.open("rb") as file:
+        with os.fdopen(open_plain(inputs), "rb") as file:
             magic = file.read(4)
         if magic not in _ZIP_MAGICS:
             raise UsageError(
@@ -81,6 +84,11 @@ def unchanged(source: Source, memo: DigestMemo) -> bool:
         return False
 
 
+def is_private(source: Source) -> bool:
+    """Say whether a file of ``source`` is one that only its owner may read."""
+    return any((source.root / file.path).stat().st_mode & 0o044 == 0 for file in source.files)
+
+
 def read_texts(folders: Iterable[Path]) -> dict[str, str]:
     """Return the ``*.yaml`` texts of target folders by path, those of later folders last.
 
@@ -98,7 +106,7 @@ def read_texts(folders: Iterable[Path]) -> dict[str, str]:
 
 def _target_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             raw = file.read(_TARGET_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable(error, path, kind="targets") from error
@@ -140,6 +148,6 @@ def _references(model: Path, memo: DigestMemo) -> dict[str, int]:
 
 
 def _digest(root: Path, name: str, memo: DigestMemo) -> SourceFile:
-    path = root / name
-    sha256 = memo.sha256(path)
-    return SourceFile(path=name, sha256=sha256, size_bytes=path.stat().st_size)
+    with io.FileIO(open_beneath(root, name), "rb") as file:
+        sha256 = memo.sha256_of(root / name, file)
+        return SourceFile(path=name, sha256=sha256, size_bytes=os.fstat(file.fileno()).st_size)

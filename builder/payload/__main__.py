@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
 from typing import assert_never
 
+from builder.broken_environment import import_failure
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
 from builder.model.source import Source
 from builder.package_files import templates_root
@@ -28,6 +31,9 @@ from builder.steps import (
 )
 from builder.wire import Job, load_job
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LITTLE_BYTES = 1 << 20
+
 
 def main(argv: list[str]) -> int:
     """Perform the job in the file ``argv[1]``; return 0 once its artifact is whole."""
@@ -38,34 +44,44 @@ def main(argv: list[str]) -> int:
         job = load_job(Path(argv[1]).read_text(encoding="utf-8"))
         confine(limits(job, os.cpu_count() or 1))
         perform(job, speaker.log)
-    except BoardwrightError as failure:
+    except Exception as error:  # a bug here must still reach the user as one line
+        failure = _as_failure(error, Path(argv[1]).parent)
         speaker.failed(failure)
         return failure.exit_code
-    except OSError as error:
-        speaker.failed(
-            BuildFailed(
-                f"{error.strerror or error}", reason="io-error", where=str(error.filename or "")
-            )
-        )
-        return BuildFailed.exit_code
-    except MemoryError:
-        speaker.failed(
-            ModelRefused("the model needs more memory than there is", reason="too-large")
-        )
-        return ModelRefused.exit_code
-    except Exception as error:  # a bug here must still reach the user as one line
-        traceback.print_exc()
-        speaker.failed(
-            BuildFailed(
-                f"the build step failed unexpectedly: {type(error).__name__}",
-                reason="internal-error",
-                why=" ".join(str(error).split())[:300],
-                remedy="please report it with the log above",
-            )
-        )
-        return BuildFailed.exit_code
     speaker.done()
     return 0
+
+
+def _as_failure(error: Exception, folder: Path) -> BoardwrightError:
+    if isinstance(error, BoardwrightError):
+        return error
+    if broken := import_failure(error):
+        return broken
+    match error:
+        case OSError():
+            return io_failure(error, folder)
+        case MemoryError():
+            return ModelRefused("the model needs more memory than there is", reason="too-large")
+    traceback.print_exc()
+    return BuildFailed(
+        f"the build step failed unexpectedly: {type(error).__name__}",
+        reason="internal-error",
+        why=" ".join(str(error).split())[:300],
+        remedy="please report it with the log above",
+    )
+
+
+def io_failure(error: OSError, folder: Path) -> BuildFailed:
+    """Return what the disk of ``folder`` refused. numpy tells of a full one without its number."""
+    left_bytes = shutil.disk_usage(folder).free if folder.is_dir() else _LITTLE_BYTES
+    full = error.errno in _FULL or (error.errno is None and left_bytes < _LITTLE_BYTES)
+    return BuildFailed(
+        "the disk is full" if full else f"{error.strerror or error}",
+        reason="disk-full" if full else "io-error",
+        where=str(error.filename or (folder if full else "")),
+        state="nothing half-written was kept" if full else None,
+        remedy="free some space (boardwright cache clean --max-size 2G)" if full else None,
+    )
 
 
 def perform(job: Job, log: Log) -> None:
@@ -83,6 +99,8 @@ def perform(job: Job, log: Log) -> None:
                 seed=step.seed,
                 output=job.output,
                 log=log,
+                limits=step.limits,
+                digests={file.path: file.sha256 for file in step.source.files},
                 allow_memory=allow_memory,
                 allow_run=allow_run,
             )

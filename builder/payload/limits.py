@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from builder.errors import ModelRefused
+from builder.payload.free_memory import free_bytes, own_bytes
 from builder.steps import (
     Assemble,
     Bisect,
@@ -28,6 +30,7 @@ from builder.steps import (
 from builder.wire import Job
 
 _MIB, _GIB = 1 << 20, 1 << 30
+_LEAST_BYTES = 704 * _MIB  # what it takes to say that there is too little
 _PER_CORE = 48 * _MIB  # a thread's stack, its allocator's arena
 _LOOK_CPU_S = 120
 _LOOK_CPU_S_PER_GIB = 600
@@ -50,7 +53,7 @@ def limits(job: Job, cores: int) -> Limits:
         case Prepare():
             # Nothing has looked into the model yet: what it may take follows from its size alone.
             return Limits(
-                memory_bytes=704 * _MIB + 4 * input_bytes + cores * _PER_CORE,
+                memory_bytes=_LEAST_BYTES + 4 * input_bytes + cores * _PER_CORE,
                 cpu_s=_LOOK_CPU_S + _LOOK_CPU_S_PER_GIB * input_bytes // _GIB,
                 file_bytes=_GIB + 4 * input_bytes,
             )
@@ -74,23 +77,41 @@ def confine(granted: Limits) -> None:
     _lower(resource.RLIMIT_CPU, granted.cpu_s)
     _lower(resource.RLIMIT_FSIZE, granted.file_bytes)
     if granted.memory_bytes is not None:
-        _lower(resource.RLIMIT_DATA, granted.memory_bytes)
+        reachable = _reachable_bytes(granted.memory_bytes)
+        _lower(resource.RLIMIT_DATA, max(_LEAST_BYTES, min(granted.memory_bytes, reachable)))
 
 
-def allow_run(more_bytes: int) -> None:
-    """Grant this process that much more memory, and time: what it is about to do is known."""
+def allow_run(least_bytes: int, most_bytes: int) -> None:
+    """Grant this process that much more memory, and time: what it is about to do is known.
+
+    Raises ``ModelRefused`` ``too-large`` where not even the least of it is free.
+    """
+    there_is = free_bytes()
+    if there_is is not None and there_is < least_bytes:
+        raise ModelRefused(
+            f"one run of the model holds about {least_bytes / _GIB:.1f} GiB",
+            reason="too-large",
+            why=f"{there_is / _GIB:.1f} GiB of memory are free here",
+            remedy="free some memory, raise the container's limit, or build on another machine",
+            details={"needed": least_bytes, "free": there_is},
+        )
     _, hard_s = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_least(_WORK_CPU_S, hard_s), hard_s))
-    allow_memory(more_bytes)
+    allow_memory(most_bytes)
 
 
 def allow_memory(more_bytes: int) -> None:
-    """Grant this process that much more memory, as far as the machine has it."""
+    """Grant this process that much more memory, as far as it is free."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if soft != resource.RLIM_INFINITY:
-        there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        granted = max(soft, min(soft + more_bytes, there_is))
+        granted = max(soft, min(soft + more_bytes, _reachable_bytes(soft + more_bytes)))
         resource.setrlimit(resource.RLIMIT_DATA, (_least(granted, hard), hard))
+
+
+def _reachable_bytes(otherwise: int) -> int:
+    """Return how much this process can have in all: what it has, and what is free."""
+    there_is = free_bytes()
+    return otherwise if there_is is None else own_bytes() + there_is
 
 
 def _input_bytes(job: Job) -> int:

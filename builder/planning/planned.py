@@ -10,6 +10,7 @@ from builder.fingerprint import PayloadIdentity, key
 from builder.model.binding import Binding
 from builder.model.event import StepRef
 from builder.model.machine import Machine
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 from builder.model.source import Source
 from builder.model.target import Target
 from builder.model.toolchain import Toolchain
@@ -39,6 +40,7 @@ class BuildRequest:
     payload: PayloadIdentity
     versions: tuple[tuple[str, str], ...]
     records: tuple[TuningRecord, ...] = ()
+    limits: ModelLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def prepare(request: BuildRequest, source: Source, toolchain_of: ToolchainOf) ->
         frozen_inputs=request.frozen_inputs,
         check_inputs=request.check_inputs,
         seed=request.seed,
+        limits=request.limits,
     )
 
 

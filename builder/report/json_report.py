@@ -8,7 +8,7 @@ from typing import Any, Self, TextIO
 
 from builder.model.event import Event, Finished, Logged
 from builder.report.summary import document
-from builder.report.wording import safe
+from builder.report.wording import json_without_commands, safe
 
 
 class JsonReport:
@@ -42,4 +42,4 @@ class JsonReport:
 
 def write_json(stream: TextIO, value: Any) -> None:
     """Write ``value`` as one indented ASCII document: keys in order, no NaN."""
-    stream.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    stream.write(json_without_commands(json.dumps(value, indent=2, allow_nan=False)) + "\n")

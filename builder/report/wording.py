@@ -7,12 +7,33 @@ import math
 from builder.errors import BoardwrightError
 from builder.model.artifact import Verification
 
+_COMMANDS = ("##[", "##vso[", "##teamcity[")
+"""What CI services obey wherever it stands in a log (GitHub and Azure, Azure, TeamCity)."""
+
 
 def safe(text: str) -> str:
-    """Return ``text`` on one line; what could steer a terminal becomes ``?``."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    """Return ``text`` on one line that no CI obeys; what could steer a terminal becomes ``?``."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    return no_command(text)
+
+
+def no_command(line: str) -> str:
+    """Return a line with a space in what a CI service would take for a command to itself.
+
+    GitHub obeys ``::warning::`` and its like where a line begins so, whatever space is before.
+    GitLab needs control characters, which ``safe`` takes away.
+    """
+    if "##" in line:
+        for command in _COMMANDS:
+            line = line.replace(command, f"# {command[1:]}")
+    text = line.lstrip()
+    return f"{line[: len(line) - len(text)]}: {text[1:]}" if text.startswith("::") else line
+
+
+def json_without_commands(document: str) -> str:
+    """Return the same JSON with no line that a CI service obeys: one ``#`` of ``##`` is escaped."""
+    return document.replace("##", "#\\u0023")
 
 
 def byte_size(size_bytes: int) -> str:

@@ -4,8 +4,9 @@
 
 Each mutation goes through the survey of the host and the preparation of the payload, in a process
 of its own under the payload's limits. A clean end is an artifact or a failure of the catalogue with
-exit code 2 or 3. Everything else is a find: a crash, another exception, a hang, a file opened for
-writing outside the work folder. Its model is written to FOLDER with what happened.
+exit code 2 or 3, a refusal within 5 s of CPU. Everything else is a find: a crash, another
+exception, a hang, a file opened for writing outside the work folder. Its model is written to FOLDER
+with what happened.
 """
 
 from __future__ import annotations
@@ -30,15 +31,36 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from builder.compiler.node_names import nodes
 from builder.compiler.prepare.pipeline import prepare
 from builder.effects.digest_memo import DigestMemo
 from builder.effects.survey import survey_model
 from builder.errors import BoardwrightError
+from builder.model.model_limits import ModelLimits
 from builder.payload.limits import Limits, allow_run, confine
 
-HANG_S = 20
+HANG_S = 120
+LIMITS = ModelLimits(operations=10**10)
+CPU_S = 5.0
 MEMORY_BYTES = 1 << 30
-NUMBERS = (0, 1, -1, 2, 7, 255, 2**31 - 1, 2**31, -(2**31), 2**62, -(2**63), 2**63 - 1)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    7,
+    255,
+    4096,
+    10**6,
+    2**24,
+    2**28,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**62,
+    -(2**63),
+    2**63 - 1,
+)
 TEXTS = (
     "",
     "x",
@@ -55,6 +77,18 @@ TEXTS = (
     "Expand",
     "Resize",
     "Conv",
+    "MatMul",
+    "Einsum",
+    "OneHot",
+    "Pad",
+    "TfIdfVectorizer",
+    "NonMaxSuppression",
+    "BlackmanWindow",
+    "RandomNormal",
+    "....",
+    "a...b...,c->...",
+    "ab,cd,ef->",
+    "::warning::x",
     "\x1b[2J",
     "a" * 10_000,
 )
@@ -134,9 +168,56 @@ def _bend_scalar(message: Any, field: Any, value: Any, dice: random.Random) -> N
         pass  # the type cannot hold that number
 
 
+def multiply(content: bytes, dice: random.Random) -> bytes:
+    """Make thousands of one node, input, output or initialiser, under new names or one."""
+    model = onnx.ModelProto.FromString(content)
+    graph = model.graph
+    among = [kind for kind in (graph.node, graph.input, graph.output, graph.initializer) if kind]
+    if not among:
+        return content
+    kind = dice.choice(among)
+    copied = dice.choice(kind)
+    renamed = dice.random() < 0.7
+    for number in range(dice.choice((10, 1000, 3000, 20_000))):
+        made = kind.add()
+        made.CopyFrom(copied)
+        if renamed and hasattr(made, "output"):
+            made.output[:] = [f"{name}.{number}" for name in made.output]
+        elif renamed:
+            made.name = f"{made.name}.{number}"
+    mutated: bytes = model.SerializeToString()
+    return mutated
+
+
+def enlarge(content: bytes, dice: random.Random) -> bytes:
+    """Make extents of inputs, and numbers that initialisers hold, large."""
+    model = onnx.ModelProto.FromString(content)
+    dims = [dim for value in model.graph.input for dim in value.type.tensor_type.shape.dim]
+    for dim in dims:
+        if dice.random() < 0.5:
+            dim.dim_value = dice.choice((1, 64, 1024, 4096, 10**5, 10**7))
+    small = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT64]
+    for tensor in small:
+        if dice.random() < 0.5:
+            value = onnx.numpy_helper.to_array(tensor).copy()
+            value[...] = dice.choice(NUMBERS[:12])
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    mutated: bytes = model.SerializeToString()
+    return mutated
+
+
+def one_name(content: bytes, dice: random.Random) -> bytes:
+    """Call all nodes the same, those of nested graphs too, and bend a field besides."""
+    model = onnx.ModelProto.FromString(content)
+    for placed in nodes(model.graph):
+        placed.node.name = "n"
+    return bend_fields(model.SerializeToString(), dice)
+
+
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
     *(flip_bytes, cut, repeat),
     *([bend_fields] * 5),
+    *(multiply, enlarge, enlarge, one_name),
 )
 
 
@@ -157,8 +238,9 @@ def _in_child(work: Path) -> None:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
+        tempfile.tempdir = str(work)  # as the payload's own scratch
         log = (work / "said").open("w", encoding="utf-8", errors="backslashreplace")
-        confine(Limits(memory_bytes=700 << 20, cpu_s=HANG_S, file_bytes=1 << 30))
+        confine(Limits(memory_bytes=700 << 20, cpu_s=HANG_S // 4, file_bytes=1 << 30))
         sys.addaudithook(_watcher(work, log))
         said = _through_the_door(work)
     except BaseException:
@@ -170,12 +252,14 @@ def _in_child(work: Path) -> None:
 
 def _through_the_door(work: Path) -> str:
     try:
-        survey_model(work / "model.onnx", DigestMemo(work / "memo"))
+        source = survey_model(work / "model.onnx", DigestMemo(work / "memo"))
         prepare(
             work / "model.onnx",
             seed=0,
             output=work / "out",
             log=lambda _: None,
+            limits=LIMITS,
+            digests={file.path: file.sha256 for file in source.files},
             allow_run=allow_run,
         )
     except BoardwrightError as failure:
@@ -213,7 +297,11 @@ def _await(child: int, work: Path) -> str:
             f"crash: signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {status}"
         )
     said = (work / "said").read_text(encoding="utf-8") or "said nothing"
+    if said == "refused: reference-failed":
+        return said  # by ONNX Runtime, which had begun with what was granted
     # A model that is taken may use what a run of it needs.
+    if said != "ok" and used.ru_utime + used.ru_stime > CPU_S:
+        return f"slow: {used.ru_utime + used.ru_stime:.0f} s of CPU for {said}"
     if said != "ok" and used.ru_maxrss * 1024 > MEMORY_BYTES:
         return f"memory: {used.ru_maxrss // 1024} MiB"
     return said

@@ -2,7 +2,8 @@
 #   sh -c SCRIPT boardwright NONCE ROOT ARGUMENT...
 # Each line of an answer begins with the nonce; `NONCE end` closes it. Nothing is ever eval-ed.
 set -u
-umask 022
+# What lies here are somebody's weights.
+umask 077
 LC_ALL=C
 export LC_ALL
 unset CDPATH

@@ -9,6 +9,8 @@ for folder in store releases locks results; do
   [ -L "$folder" ] || try mkdir -p "$folder" # -p: somebody else may make it at the same time
 done
 enter
+# Earlier versions made them open to all.
+chmod go-rwx store releases locks results 2> /dev/null
 
 boot_id
 identify $$ || refuse failed "cannot read /proc/$$/stat"

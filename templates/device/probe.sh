@@ -2,7 +2,7 @@
 locate
 say machine "$(uname -m)"
 say kernel "$(uname -sr)"
-say uptime_s "$(cut -d. -f1 /proc/uptime 2> /dev/null)"
+say uptime_s "$(cut -d. -f1 /proc/uptime)"
 say date "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 boot_id
 say boot "$boot"
@@ -41,14 +41,14 @@ while IFS=: read -r name words; do
     processor*) cores=$((cores + 1)) ;;
     Features* | flags*) spelling=${name%%[!A-Za-z]*} features=$words ;;
   esac
-done < /proc/cpuinfo 2> /dev/null
+done < /proc/cpuinfo
 say cores "$cores"
 [ -n "$features" ] && say features "$spelling$features"
 while read -r name amount unit; do
   case $name in
     MemTotal: | MemAvailable:) say "${name%:}" "$amount" ;;
   esac
-done < /proc/meminfo 2> /dev/null
+done < /proc/meminfo
 
 for policy in /sys/devices/system/cpu/cpufreq/policy* /sys/devices/system/cpu/cpu0/cpufreq; do
   file_line governor "$policy/scaling_governor"
@@ -84,12 +84,18 @@ say place "$place"
 [ -w "$place" ] && say writable yes || say writable no
 [ -O "$place" ] && say owned yes || say owned no
 [ -d "$root" ] && say root_state there
+say uid $(id -u)
+at=$place/
+while [ "$at" ]; do
+  at=${at%/*}
+  say up $(ls -ldn "${at:-/}")
+done
 best= options=
 while read -r source at kind words rest; do
   case $place/ in
     "${at%/}"/*) [ "${#at}" -ge "${#best}" ] && best=$at options="$kind $words" ;;
   esac
-done < /proc/mounts 2> /dev/null
+done < /proc/mounts
 say mount "$best" "$options"
 say_free "$place"
 finish

@@ -5,10 +5,12 @@
 #include "npy_header.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char MAGIC[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
@@ -92,9 +94,24 @@ static bool match(npy_file *file, const npy_header *header, const bw_tensor_info
   return true;
 }
 
+/* A FIFO would be waited for, and a device never end. */
+static FILE *open_plain(const char *path) {
+  struct stat status;
+  const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0)
+    return NULL;
+  const bool plain = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+  FILE *stream = plain ? fdopen(file, "rb") : NULL;
+  if (stream == NULL)
+    close(file);
+  if (!plain)
+    errno = EINVAL;
+  return stream;
+}
+
 bool npy_open(npy_file *file, const char *path, const bw_tensor_info *info, npy_error *error) {
   npy_header header;
-  *file = (npy_file){.stream = fopen(path, "rb"), .path = path, .error = error};
+  *file = (npy_file){.stream = open_plain(path), .path = path, .error = error};
   if (file->stream == NULL)
     return refuse(error, path, "cannot be opened; %s", strerror(errno));
   if (read_header(file, &header) && match(file, &header, info))

@@ -154,6 +154,8 @@ static int map_open_file(long file, const uint8_t **data, uint64_t *bytes) {
     return BW_ERRNO;
   if (*bytes == 0)
     return 0;
+  if (*bytes >= INT64_MAX) /* what some file systems call the length of a folder */
+    return ERRNO_INVAL;
   if (*bytes > SIZE_MAX / 2)
     return ERRNO_NOMEM;
   long start =

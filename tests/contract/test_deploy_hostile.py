@@ -197,6 +197,28 @@ class TestPlantedLinks:
         os.chown(bench.root, 12345, 12345)
         assert refused(bench, tmp_path).reason == "foreign-folder"
 
+    @pytest.mark.parametrize("mode", [0o777, 0o757, 0o1777])
+    @pytest.mark.parametrize("which", ["root", "above"])
+    def test_a_folder_that_others_may_change(
+        self, bench: Bench, tmp_path: Path, which: str, mode: int
+    ) -> None:
+        folder = bench.root if which == "root" else bench.root.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        before = folder.stat().st_mode
+        folder.chmod(mode)
+        try:
+            if mode & 0o1000:
+                bench.deploy(make_bundle(tmp_path / "mine", "new"))
+            else:
+                assert refused(bench, tmp_path).reason == "exposed-folder"
+        finally:
+            folder.chmod(before & 0o7777)
+
+    def test_what_is_brought_is_nobody_elses_business(self, bench: Bench, tmp_path: Path) -> None:
+        bench.deploy(make_bundle(tmp_path / "mine", "new"))
+        for name in ("store", "releases", "locks", "results"):
+            assert (bench.root / name).stat().st_mode & 0o077 == 0
+
     def test_in_place_of_an_object(self, bench: Bench, tmp_path: Path) -> None:
         bundle = make_bundle(tmp_path / "refused", "new")
         bench.deploy(make_bundle(tmp_path / "old", "old"))

@@ -143,6 +143,11 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _replace_by_link(artifact: Path) -> None:
+    artifact.rename(artifact.with_name("elsewhere"))
+    artifact.symlink_to("elsewhere")
+
+
 def _replace(path: Path, make: Callable[..., None], *arguments: object) -> None:
     path.unlink()
     make(path, *arguments)
@@ -163,6 +168,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "index of another key": lambda artifact: (artifact / INDEX).write_text(
         (artifact / INDEX).read_text().replace(KEY, OTHER)
     ),
+    "a link for the whole": lambda artifact: _replace_by_link(artifact),
+    "a pipe for the index": lambda artifact: _replace(artifact / INDEX, os.mkfifo),
+    "a link for the index": lambda artifact: _replace(
+        artifact / INDEX, Path.symlink_to, "/dev/zero"
+    ),
+    "a pipe for a file": lambda artifact: _replace(artifact / "small", os.mkfifo),
     "index not an object": lambda artifact: (artifact / INDEX).write_text("[]"),
     "index too deep": lambda artifact: (artifact / INDEX).write_text("[" * 100_000),
 }
@@ -473,3 +484,24 @@ class TestRefusals:
             pytest.fail("staged in a file")
         assert (caught.value.reason, caught.value.exit_code) == ("cache-unwritable", 4)
         assert caught.value.where
+
+
+def test_what_is_cached_is_nobody_elses_business(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        root = tmp_path / "cache"
+        root.mkdir(mode=0o755)
+        put(DiskStore(root), KEY)
+        assert root.stat().st_mode & 0o777 == 0o700
+        put(DiskStore(tmp_path / "new" / "cache"), KEY)
+        assert (tmp_path / "new" / "cache").stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_a_cache_that_a_group_shares_stays_open_to_it(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    root.mkdir()
+    root.chmod(0o2775)
+    put(DiskStore(root), KEY)
+    assert root.stat().st_mode & 0o7777 == 0o2770

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 from typing_extensions import Buffer
 
@@ -107,6 +108,44 @@ class TestHostKeys:
             assert fingerprint(key.asbytes()) in str(failure.value)
         assert attempts(server) == 0
         assert server.key.get_base64() not in home.known_hosts.read_text()
+
+    @pytest.mark.parametrize("hashed", [False, True])
+    @pytest.mark.parametrize("written", ["the-board", "The-Board"])
+    def test_a_changed_key_is_one_under_an_alias_of_any_case(
+        self, tmp_path: Path, home: Home, written: str, hashed: bool
+    ) -> None:
+        before = new_key(tmp_path / "before")
+        name = paramiko.HostKeys.hash_host(written) if hashed else written
+        line = f"{name} {before.get_name()} {before.get_base64()}\n"
+        home.known_hosts.write_text(line, encoding="utf-8")
+        with sshd(tmp_path / "server", home) as server:
+            home.add_host("board", server.port, "HostKeyAlias The-Board")
+            with fails(HostNotTrusted, "host-key-changed"):
+                reach(home.accepting_new())
+        assert home.known_hosts.read_text() == line
+
+    @pytest.mark.parametrize("revoked", ["The-Board", "127.0.0.1", "[127.0.0.1]:{port}", "*"])
+    def test_a_revoked_key_is_one_under_any_name(
+        self, tmp_path: Path, home: Home, revoked: str
+    ) -> None:
+        with sshd(tmp_path / "server", home) as server:
+            home.add_host("board", server.port, "HostKeyAlias The-Board")
+            key = f"{server.key.get_name()} {server.key.get_base64()}\n"
+            marked = f"@revoked {revoked.format(port=server.port)} {key}"
+            home.known_hosts.write_text(marked + f"the-board {key}", encoding="utf-8")
+            with fails(HostNotTrusted, "host-key-revoked"):
+                reach(home.accepting_new())
+
+    def test_an_alias_is_not_vouched_for_by_the_address(self, tmp_path: Path, home: Home) -> None:
+        with sshd(tmp_path / "server", home) as server:
+            home.add_host("board", server.port, "HostKeyAlias The-Board")
+            line = f"127.0.0.1 {server.key.get_name()} {server.key.get_base64()}\n"
+            home.known_hosts.write_text(line, encoding="utf-8")
+            with fails(HostNotTrusted, "host-key-unknown"):
+                reach(home.settings)
+            assert reach(home.accepting_new()) == b"reached\n"
+            assert reach(home.settings) == b"reached\n"
+        assert "\nthe-board " in home.known_hosts.read_text()
 
     def test_the_remedy_for_a_changed_key_works(
         self, server: Sshd, home: Home, tmp_path: Path

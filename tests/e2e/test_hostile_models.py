@@ -17,7 +17,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.e2e.hostile_models import HOSTILE, Hostile
+from tests.e2e.costly_models import COSTLY_MODELS
+from tests.e2e.hostile_models import HOSTILE, Hostile, node, save, simple
 
 ROOT = Path(__file__).parents[2]
 MEMORY_BYTES = 1 << 30
@@ -82,7 +83,7 @@ def files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if not path.is_dir()}
 
 
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize("hostile", HOSTILE + COSTLY_MODELS, ids=lambda hostile: hostile.name)
 def test_refused_by_name_in_little_memory_and_time(hostile: Hostile, tmp_path: Path) -> None:
     place, cache = tmp_path / "models", tmp_path / "cache"
     place.mkdir()
@@ -97,6 +98,18 @@ def test_refused_by_name_in_little_memory_and_time(hostile: Hostile, tmp_path: P
     assert ended.cpu_s <= CPU_S
     assert files(place) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"models", "cache"}
+
+
+def test_limits_are_raised_and_lowered(tmp_path: Path) -> None:
+    place, cache = tmp_path / "models", tmp_path / "cache"
+    place.mkdir()
+    model = save(place, simple([node("MatMul", ["x", "x"], ["y"])], shape=(64, 64)))
+    for option in ("--limit-operations=500K", "--limit-memory=16K"):
+        error = boardwright("check", model, cache, option).said["error"]
+        assert error["reason"] == "too-costly"
+        assert option.split("=")[0] in error["remedy"]
+        assert error["details"]["needed"] > error["details"]["limit"]
+    assert boardwright("check", model, cache, "--limit-operations=600K").code == 0
 
 
 NAMES = (

@@ -13,6 +13,7 @@ from builder.cli.configuration import Settings, Wishes, find_project, read_proje
 from builder.cli.environment import Environment
 from builder.cli.installation import parsed_values
 from builder.cli.toolchains import Choice
+from builder.model.model_limits import ModelLimits
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -51,13 +52,20 @@ class Flags:
     target_folders: tuple[Path, ...]
     as_json: bool
     verbose: bool
+    limits: ModelLimits
 
 
 def settings_of(flags: Flags, targets: tuple[str, ...], environment: Environment) -> Settings:
     """Return what is tuned; ``targets`` are names or globs, the project's where there are none."""
     cwd = Path.cwd()
-    file = find_project(cwd)
+    file = find_project(cwd, environment.trust)
     binding, frozen_file = read_binding(flags.shapes, flags.dims, flags.freezes)
-    wishes = Wishes(model=flags.model, patterns=targets, binding=binding, frozen_file=frozen_file)
+    wishes = Wishes(
+        model=flags.model,
+        patterns=targets,
+        binding=binding,
+        frozen_file=frozen_file,
+        limits=flags.limits,
+    )
     project = read_project(file, parsed_values(environment.cache_root)) if file else None
     return settle(wishes, project, file.parent if file else cwd)

@@ -9,6 +9,7 @@ import click
 
 from builder.cli.board_options import accept_option, wait_option
 from builder.cli.environment import read_environment
+from builder.cli.limit_options import limit_options
 from builder.cli.options import (
     binding_options,
     json_option,
@@ -41,6 +42,7 @@ from builder.errors import UsageError
 @target_folders_option
 @json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what the tools say.")
+@limit_options
 def command(**options: Any) -> int:
     """Measure which tiles of MODEL's kernels are the fastest, here or on a device.
 

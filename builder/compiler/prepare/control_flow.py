@@ -13,6 +13,7 @@ from builder.compiler.node_names import nodes, subgraphs
 from builder.compiler.prepare.known import fold_known
 from builder.compiler.prepare.rewriting import Array, Rewrite, Site, rewrite
 from builder.compiler.prepare.simplify import constant_value
+from builder.compiler.prepare.sizes import refuse_oversized
 from builder.compiler.prepare.skeleton import Skeleton
 from builder.compiler.prepare.subgraphs import Copy, copied
 
@@ -27,15 +28,27 @@ MAX_NODES = 100_000
 
 
 def resolve_control_flow(skeleton: Skeleton) -> None:
-    """Replace what can be decided, fold, and look again at what that has decided."""
-    unrolling = _Unrolling()
+    """Replace what can be decided, fold, and look again at what that has decided.
+
+    Raises ``ModelRefused`` as ``refuse_oversized`` does, for what loops make of their values.
+    """
+    if _resolve(skeleton, _Unrolling()):
+        refuse_oversized(skeleton)
+
+
+def _resolve(skeleton: Skeleton, unrolling: _Unrolling) -> int:
+    """Return how many nodes were written out."""
+    taken = 0
     for _ in range(MAX_TIMES):
         if not any(node.op_type in unrolling.table for node in skeleton.model.graph.node):
-            return
+            break
         fold_known(skeleton)
         unrolling.room = MAX_NODES - sum(1 for _ in nodes(skeleton.model.graph))
-        if not rewrite(skeleton, unrolling.table):
-            return
+        found = rewrite(skeleton, unrolling.table)
+        taken += found
+        if not found:
+            break
+    return taken
 
 
 class _Unrolling:
@@ -45,6 +58,7 @@ class _Unrolling:
         self.room = 0
         self.table: Mapping[str, Rewrite] = {"If": _if, "Loop": self._loop, "Scan": self._scan}
         self._pieces: dict[str, str] = {}  # what a loop goes on to collect -> a piece of it
+        self._shared = _Shared()
 
     def _loop(self, site: Site) -> bool:
         """Loop with a constant trip count and condition: its rounds, all at once or one by one."""
@@ -58,18 +72,20 @@ class _Unrolling:
             return False
         if not self._has_room(site, body, rounds if at_once else 1):
             return False
-        return _unrolled(site, body, rounds) if at_once else self._peeled(site, body)
+        return _unrolled(site, body, rounds, self._shared) if at_once else self._peeled(site, body)
 
     def _scan(self, site: Site) -> bool:
         """Scan over an axis of fixed length: its rounds, all at once."""
         body, rounds = site.attribute("body"), _scan_length(site)
-        if not rounds or not self._has_room(site, body, rounds):
+        # A round cuts out what it takes, and gives what it makes an axis.
+        around = len(body.input) + len(body.output)
+        if not rounds or not self._has_room(site, body, rounds, around):
             return False
         return _scanned(site, body, rounds)
 
-    def _has_room(self, site: Site, body: onnx.GraphProto, rounds: int) -> bool:
-        """Say whether so many rounds fit, and take their room if so."""
-        wanted = rounds * _size(body, site.graph.value)
+    def _has_room(self, site: Site, body: onnx.GraphProto, rounds: int, around: int = 0) -> bool:
+        """Say whether so many rounds fit, each with nodes ``around`` it, and take their room."""
+        wanted = rounds * (_size(body, site.graph.value) + around)
         fits = wanted <= self.room
         self.room -= wanted if fits else 0
         return fits
@@ -100,7 +116,7 @@ class _Unrolling:
     def _peeled(self, site: Site, body: onnx.GraphProto) -> bool:
         """Run the first round before the loop: folding then tells whether there is another."""
         carried, count = site.node.input[2:], site.value(0)
-        copy = _round(site, body, carried, 0, _constants(site, body))
+        copy = _round(site, body, carried, 0, _constants(site, body), self._shared)
         carried_on = copy.outputs[1 : 1 + len(carried)]
         scanned = copy.outputs[1 + len(carried) :]
         left = "" if count is None else site.constant(np.asarray(count.item() - 1, np.int64))
@@ -119,6 +135,20 @@ class _Unrolling:
             self._pieces[others] = piece
             site.emit("Concat", piece, others, to=name, axis=0)
         return True
+
+
+class _Shared:
+    """Constants that all rounds of all loops are given: thousands of equal ones fold slowly."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, int], str] = {}
+
+    def constant(self, site: Site, value: Array) -> str:
+        """Return the name of the constant ``value``, a number or a truth, in the model."""
+        content = value.dtype.name, int(value.item())
+        if content not in self._names:
+            self._names[content] = site.graph.add(f"{site.name}.round", value)
+        return self._names[content]
 
 
 _ValueOf = Callable[[str], Array | None]
@@ -181,12 +211,12 @@ def _goes_on(body: onnx.GraphProto) -> bool:
     return len(body.input) > 1 and name == body.input[1].name
 
 
-def _unrolled(site: Site, body: onnx.GraphProto, rounds: int) -> bool:
+def _unrolled(site: Site, body: onnx.GraphProto, rounds: int, shared: _Shared) -> bool:
     carried = list(site.node.input[2:])
     constants = _constants(site, body)
     scanned: list[list[str]] = []
     for number in range(rounds):
-        copy = _round(site, body, carried, number, constants)
+        copy = _round(site, body, carried, number, constants, shared)
         carried = list(copy.outputs[1 : 1 + len(carried)])
         scanned.append(list(copy.outputs[1 + len(carried) :]))
     _identities(site, carried)
@@ -201,8 +231,10 @@ def _round(
     carried: Sequence[str],
     number: int,
     constants: Mapping[str, str],
+    shared: _Shared,
 ) -> Copy:
-    first = site.constant(np.asarray(number, np.int64)), site.constant(np.asarray(True))
+    number_and_on = np.asarray(number, np.int64), np.asarray(True)
+    first = [shared.constant(site, value) for value in number_and_on]
     return _body(site, body, [*first, *carried], constants)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from builder.compiler.node_names import node_name
-from builder.compiler.prepare.sizes import inferred
+from builder.compiler.prepare.inference import inferred
 from builder.compiler.refusals import is_static, refused, survey, value_types
 from builder.errors import ModelRefused
 

@@ -36,7 +36,7 @@ def inline_functions(skeleton: Skeleton) -> None:
 
 def expand_functions(skeleton: Skeleton) -> None:
     """Replace standard operators by their definitions, a definition's own operators included."""
-    while _make_local(skeleton.model):
+    while _make_local(skeleton.model, values_too=skeleton.follows_values):
         skeleton.model = _inlined(skeleton.model)
 
 
@@ -47,12 +47,12 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _make_local(model: onnx.ModelProto) -> bool:
+def _make_local(model: onnx.ModelProto, *, values_too: bool) -> bool:
     """Give the model functions of its own for the operators to expand; say whether any is."""
     if not _uses_any(model.graph):
         return False
     # The bodies of some operators depend on the types of their inputs.
-    typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    typed = onnx.shape_inference.infer_shapes(model, data_prop=values_too)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     known = len(model.functions)
     _replace_calls(model, model.graph, value_types(typed.graph), opset)

@@ -19,9 +19,13 @@ from builder.compiler.node_names import node_name, subgraphs
 from builder.compiler.prepare import simplify
 from builder.compiler.prepare.rewriting import Graph, Site
 from builder.compiler.prepare.skeleton import Skeleton
+from builder.compiler.prepare.work import work
 
 MAX_ELEMENTS = 4096
 """Of a value: shapes, indices and conditions are far smaller."""
+
+MAX_WORK = 10_000_000
+"""Of a node: the reference is slow, and a few elements can stand for many operations."""
 
 _ROUNDS = 16
 _RANDOM = ("Random", "Bernoulli", "Multinomial")
@@ -31,7 +35,9 @@ def fold_known(skeleton: Skeleton) -> None:
     """Make initialisers of what is decided, as long as that decides more."""
     for _ in range(_ROUNDS):
         simplify.constants_to_initialisers(skeleton)
-        skeleton.model = onnx.shape_inference.infer_shapes(skeleton.model, data_prop=True)
+        skeleton.model = onnx.shape_inference.infer_shapes(
+            skeleton.model, data_prop=skeleton.follows_values
+        )
         if not _fold_once(skeleton):
             return
 
@@ -73,6 +79,10 @@ def _evaluated(site: Site, known: dict[str, Any]) -> Sequence[Any] | None:
         return None
     sizes = [site.output_shape(p) for p in range(len(node.output))]
     if node.op_type != "NonZero" and any(s is None or math.prod(s) > MAX_ELEMENTS for s in sizes):
+        return None
+    shapes = {name: np.shape(known[name]) for name in node.input if name}
+    shapes |= {n: s for n, s in zip(node.output, sizes, strict=True) if s is not None}
+    if work(node, shapes) > MAX_WORK:
         return None
     try:
         return _run(node, known, site.graph.opset)

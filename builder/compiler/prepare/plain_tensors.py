@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,50 +11,51 @@ import onnx
 from onnx import AttributeProto, TensorProto, numpy_helper
 
 from builder.compiler.node_names import nodes, subgraphs
+from builder.compiler.prepare.model_files import ModelFiles
 from builder.compiler.weights import Span, read_span, stored_bytes
 from builder.errors import ModelRefused
 
 
-def make_plain(model: onnx.ModelProto, folder: Path) -> None:
+def make_plain(model: onnx.ModelProto, files: ModelFiles) -> None:
     """Bring the tensors of subgraphs and of attributes into the model, and make them dense.
 
-    Those outside lie below ``folder``. Raises ``ModelRefused`` for one that is malformed.
+    Those outside are in ``files``. Raises ``ModelRefused`` for one that is malformed.
     """
     for function in model.functions:
-        _attributes(function.attribute_proto, folder)
+        _attributes(function.attribute_proto, files)
     for body in (model.graph, *model.functions):
         for placed in nodes(body):
-            _attributes(placed.node.attribute, folder)
+            _attributes(placed.node.attribute, files)
             for _, graph in subgraphs(placed.node):
-                _initialisers(graph, folder)
+                _initialisers(graph, files)
 
 
-def _attributes(attributes: Iterable[AttributeProto], folder: Path) -> None:
+def _attributes(attributes: Iterable[AttributeProto], files: ModelFiles) -> None:
     for attribute in attributes:
         for tensor in (attribute.t, *attribute.tensors):
-            bring_in(tensor, folder)
+            bring_in(tensor, files)
         if attribute.HasField("sparse_tensor"):  # of a Constant: there is no other such operator
-            value = dense_value(attribute.sparse_tensor, folder)
+            value = dense_value(attribute.sparse_tensor, files)
             attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(value)))
 
 
-def _initialisers(graph: onnx.GraphProto, folder: Path) -> None:
+def _initialisers(graph: onnx.GraphProto, files: ModelFiles) -> None:
     for tensor in graph.initializer:
-        bring_in(tensor, folder)
+        bring_in(tensor, files)
     for sparse in graph.sparse_initializer:
-        value = dense_value(sparse, folder)
+        value = dense_value(sparse, files)
         graph.initializer.append(numpy_helper.from_array(value, sparse.values.name))
     del graph.sparse_initializer[:]
 
 
-def bring_in(tensor: TensorProto, folder: Path) -> None:
+def bring_in(tensor: TensorProto, files: ModelFiles) -> None:
     """Put the bytes of a tensor that lies outside into the model."""
     if tensor.data_location == TensorProto.EXTERNAL:
-        value = tensor_value(tensor, folder)
+        value = tensor_value(tensor, files)
         tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
 
 
-def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
+def tensor_value(tensor: TensorProto, files: ModelFiles) -> npt.NDArray[Any]:
     """Return a tensor's value; external data are mapped, never read as a whole.
 
     Raises ``ModelRefused`` where bytes and shape do not agree.
@@ -73,18 +73,18 @@ def tensor_value(tensor: TensorProto, folder: Path) -> npt.NDArray[Any]:
         )
         if info.length not in (None, 0, span.size_bytes):
             raise ValueError(f"{info.length} bytes are not {list(tensor.dims)} of {dtype.name}")
-        return read_span(folder / info.location, span)
+        return read_span(files.path(info.location), span)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise _malformed(tensor.name, str(error)) from None
 
 
-def dense_value(sparse: onnx.SparseTensorProto, folder: Path) -> npt.NDArray[Any]:
+def dense_value(sparse: onnx.SparseTensorProto, files: ModelFiles) -> npt.NDArray[Any]:
     """Return what a sparse tensor lists, and zeros around it.
 
     Raises ``ModelRefused`` where values, indices and shape do not agree, or memory is short.
     """
     name = sparse.values.name
-    values, indices = (tensor_value(one, folder) for one in (sparse.values, sparse.indices))
+    values, indices = (tensor_value(one, files) for one in (sparse.values, sparse.indices))
     try:
         if indices.min(initial=0) < 0:
             raise IndexError("an index is negative")

@@ -36,6 +36,7 @@ class Graph:
     constants: Mapping[str, onnx.TensorProto]
     opset: int
     taken: set[str]
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> Graph:
@@ -59,10 +60,12 @@ class Graph:
 
     def fresh(self, stem: str) -> str:
         """Return a name that nothing has, which starts with ``stem``."""
-        name, number = stem, 1
+        # Counted on from the last time: nodes that are all called the same stay cheap.
+        name, number = stem, self._numbers.get(stem, 1)
         while name in self.taken:
             number += 1
             name = f"{stem}.{number}"
+        self._numbers[stem] = number
         self.taken.add(name)
         return name
 

@@ -59,19 +59,19 @@ def infer_shapes(skeleton: Skeleton) -> None:
     # What an earlier pass noted may no longer be so.
     forget_shapes(skeleton.model.graph)
     try:
-        skeleton.model = _inferred(skeleton.model)
+        skeleton.model = _inferred(skeleton)
     except Exception as error:  # InferenceError, or ValueError for types that do not exist
         for output in skeleton.model.graph.output:
             _forget_rank(output)
         try:
-            skeleton.model = _inferred(skeleton.model)
+            skeleton.model = _inferred(skeleton)
         except Exception:
             raise contradictory(error) from None
 
 
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+def _inferred(skeleton: Skeleton) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(
-        model, check_type=True, strict_mode=True, data_prop=True
+        skeleton.model, check_type=True, strict_mode=True, data_prop=skeleton.follows_values
     )
 
 

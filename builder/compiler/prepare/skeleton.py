@@ -7,7 +7,7 @@ rewritten; afterwards they return as initialisers with external data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from builder.compiler.node_names import nodes, subgraphs
+from builder.compiler.prepare.model_files import ModelFiles
 from builder.compiler.prepare.plain_tensors import (
     bring_in,
     dense_value,
@@ -26,6 +27,7 @@ from builder.compiler.prepare.plain_tensors import (
 from builder.compiler.prepare.wellformed import require_wellformed
 from builder.compiler.weights import Span, WeightsWriter, read_span
 from builder.errors import ModelRefused
+from builder.model.model_limits import DEFAULT_LIMITS, ModelLimits
 
 LARGE_BYTES = 16 * 1024
 """Initialisers below this stay in the protobuf: shape arithmetic and scalars must fold."""
@@ -38,11 +40,17 @@ WEIGHTS_FILE = "weights.data"
 
 @dataclass(slots=True, kw_only=True)
 class Skeleton:
-    """A model whose initialisers named in ``spans`` lie in a file. Passes replace ``model``."""
+    """A model whose initialisers named in ``spans`` lie in a file. Passes replace ``model``.
+
+    ``limits`` are what the model may cost; passes that estimate refuse what is beyond them.
+    ``follows_values`` says whether inferring shapes may follow the values of shape arithmetic.
+    """
 
     model: onnx.ModelProto
     writer: WeightsWriter
+    limits: ModelLimits = DEFAULT_LIMITS
     spans: dict[str, Span] = field(default_factory=dict)
+    follows_values: bool = True
 
     def mapped(self, name: str) -> npt.NDArray[Any]:
         """Return the value of a large initialiser: mapped, not read."""
@@ -72,13 +80,21 @@ class Skeleton:
 SkeletonPass = Callable[[Skeleton], None]
 
 
-def read(path: Path, writer: WeightsWriter) -> Skeleton:
+def read(
+    path: Path,
+    writer: WeightsWriter,
+    limits: ModelLimits = DEFAULT_LIMITS,
+    digests: Mapping[str, str] | None = None,
+) -> Skeleton:
     """Parse the model at ``path``, streaming its large initialisers to ``writer``.
 
-    Raises ``ModelRefused`` for what is not an ONNX graph or has malformed tensors.
+    ``digests`` are the SHA-256 of its files. Raises ``ModelRefused`` for what is not an ONNX graph
+    or has malformed tensors, ``BuildFailed`` ``source-changed`` for other files than those.
     """
+    files = ModelFiles(path.parent, digests)
+    opened = files.path(path.name)
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load(opened, format="protobuf", load_external_data=False)
     except Exception as error:  # protobuf raises many kinds; each means the same to the user
         raise ModelRefused(
             "not an ONNX model", reason="not-onnx", where=path.name, why=str(error)[:200]
@@ -87,28 +103,38 @@ def read(path: Path, writer: WeightsWriter) -> Skeleton:
     _shorten_domains(model)
     _merge_opsets(model)
     require_wellformed(model)
-    skeleton = Skeleton(model=model, writer=writer)
+    skeleton = Skeleton(model=model, writer=writer, limits=limits)
     # IR version 3 lists initialisers as inputs too, which stops all folding; later ones need not.
     model.ir_version = max(model.ir_version, 8)
-    _read_initialisers(skeleton, path.parent)
-    make_plain(model, path.parent)
+    _read_initialisers(skeleton, files)
+    make_plain(model, files)
     return skeleton
 
 
-def _read_initialisers(skeleton: Skeleton, folder: Path) -> None:
+def _read_initialisers(skeleton: Skeleton, files: ModelFiles) -> None:
     graph = skeleton.model.graph
     sparse = {one.values.name: one for one in graph.sparse_initializer}
     _remove(graph.input, {*sparse, *(tensor.name for tensor in graph.initializer)})
     for tensor in graph.initializer:
-        value = tensor_value(tensor, folder)
+        value = tensor_value(tensor, files)
         if value.nbytes >= LARGE_BYTES:
             skeleton.add(tensor.name, value)
         else:
-            bring_in(tensor, folder)
+            bring_in(tensor, files)
     _remove(graph.initializer, skeleton.spans)
     for name, tensor in sparse.items():
-        skeleton.add(name, dense_value(tensor, folder))
+        skeleton.add(name, dense_value(tensor, files))
     del graph.sparse_initializer[:]
+    _drop_unused(graph)
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    # Folding takes time with the square of their number, whether anything uses them or not.
+    used = used_names(graph)
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    if len(kept) < len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
 
 
 def _complete_opsets(model: onnx.ModelProto) -> None:

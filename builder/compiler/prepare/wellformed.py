@@ -6,7 +6,6 @@ used, and functions end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -26,7 +25,8 @@ _Name = tuple[str, str, str]
 _DEEPEST_CALL = 100
 """Of functions in functions: what ONNX's own inliner takes."""
 
-_EQUATION = re.compile(rb"[A-Za-z., ]*(->[A-Za-z. ]*)?")
+_LONGEST_TERM = 64
+"""Letters of a term of an equation: one for each axis, and no tensor has so many."""
 
 _STEPS = frozenset({"strides", "dilations", "kernel_shape"})
 """Of windows that slide over an image."""
@@ -78,7 +78,16 @@ class _Scope:
             self._own.update(names)
         for tensor in graph.initializer:
             _require_extents(tensor)
+        self._require_names(graph.node)
         self._body(graph.node, [output.name for output in graph.output])
+
+    def _require_names(self, body: Iterable[onnx.NodeProto]) -> None:
+        """Refuse what ONNX Runtime will: two nodes of one graph, both called the same."""
+        seen: set[str] = set()
+        for node in body:
+            if node.name and node.name in seen:
+                raise _invalid(f"two nodes of {self._where} are called {node.name!r:.80}")
+            seen.add(node.name)
 
     def read_function(self, function: onnx.FunctionProto) -> None:
         for text in (function.domain, function.overload, *function.attribute):
@@ -131,9 +140,19 @@ def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _require_equation(node: onnx.NodeProto, name: str) -> None:
     # ONNX's own shape inference never returns from some equations that are none.
-    equation = next((a.s for a in node.attribute if a.name == "equation"), b"")
-    if not _EQUATION.fullmatch(equation):
-        raise _invalid(f"the equation of node {name!r} is {equation!r:.80}")
+    equation = next((a for a in node.attribute if a.name == "equation"), None)
+    if equation is None or equation.ref_attr_name:
+        return
+    operands, _, result = equation.s.replace(b" ", b"").partition(b"->")
+    terms = operands.split(b",")
+    if len(terms) != len(node.input) or not all(map(_is_term, (*terms, result))):
+        raise _invalid(f"the equation of node {name!r} is {equation.s!r:.80}")
+
+
+def _is_term(term: bytes) -> bool:
+    """Say whether a term is letters, around three dots at most once."""
+    head, _, tail = term.partition(b"...")
+    return len(term) <= _LONGEST_TERM and (not head + tail or (head + tail).isalpha())
 
 
 def _require_steps(node: onnx.NodeProto, name: str) -> None:

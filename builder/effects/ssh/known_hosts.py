@@ -35,10 +35,13 @@ class KnownKey:
     where: str
 
     def names(self, host: str) -> bool:
-        """Return whether the line is about ``host``, which is written ``[host]:port`` off 22."""
+        """Return whether the line is about ``host``, which is written ``[host]:port`` off 22.
+
+        Case counts on neither side, as in ssh; a hash is of the name as somebody wrote it.
+        """
         if self.hosts.startswith(_HASHED):
-            return _hash_matches(self.hosts, host)
-        return matches(self.hosts.lower().split(","), host)
+            return any(_hash_matches(self.hosts, name) for name in (host.lower(), host))
+        return matches(self.hosts.lower().split(","), host.lower())
 
 
 def parse(text: str, file: str) -> Iterator[KnownKey]:

@@ -30,10 +30,12 @@ class HostTrust:
     def __init__(self, hop: Hop, settings: SshSettings) -> None:
         self._hop = hop
         self._accept_new = settings.accept_new_host_key
-        self._name = hop.host_key_alias or host_name(hop.host, hop.port)
+        written = host_name(hop.host, hop.port)
         known = tuple(chain.from_iterable(map(_read, hop.known_hosts)))
-        self._keys = keys_of(self._name, known)
-        self._keys_of_any_port = keys_of(hop.host.lower(), known)
+        self._name = (hop.host_key_alias or written).lower()
+        self._keys = keys_of(hop.host_key_alias or written, known)
+        self._keys_of_any_port = keys_of(hop.host, known)
+        self._keys_of_any_name = (*self._keys_of_any_port, *keys_of(written, known))
 
     def preferred(self, kinds: Sequence[str]) -> tuple[str, ...]:
         """Return the types of host key in the order to ask for them: the known ones first."""
@@ -58,13 +60,15 @@ class HostTrust:
                 raise self._revoked(shown)
 
     def _verdict(self, blob: bytes) -> Verdict:
+        # A key that was revoked under any of the host's names is none to be known by another.
+        if judge(self._keys_of_any_name, blob) is Verdict.REVOKED:
+            return Verdict.REVOKED
         verdict = judge(self._keys, blob)
-        if verdict is Verdict.UNKNOWN:
-            # As ssh does: a line without a port may vouch for a server on another one, not more.
-            elsewhere = judge(self._keys_of_any_port, blob)
-            if elsewhere in (Verdict.TRUSTED, Verdict.REVOKED):
-                return elsewhere
-        return verdict
+        if verdict is not Verdict.UNKNOWN or self._hop.host_key_alias is not None:
+            return verdict
+        # As ssh does: a line without a port may vouch for a server on another one, not more.
+        elsewhere = judge(self._keys_of_any_port, blob)
+        return Verdict.TRUSTED if elsewhere is Verdict.TRUSTED else verdict
 
     def _add(self, shown: paramiko.PKey) -> None:
         name = self._name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from builder.cli.configuration import (
     safe_name,
     settle,
 )
+from builder.cli.environment import read_environment
 from builder.effects.parsed import ParsedValues
+from builder.effects.trust import Trust
 from builder.errors import UsageError
 from builder.model.binding import Binding
 from builder.model.project import Project
@@ -128,11 +131,46 @@ def test_the_nearest_project_file_counts(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (tmp_path / "boardwright.yaml").write_text("model: outer.onnx\n", encoding="utf-8")
-    assert find_project(deep) == tmp_path / "boardwright.yaml"
+    trust = Trust.of({}, os.geteuid())
+    assert find_project(deep, trust) == tmp_path / "boardwright.yaml"
     (tmp_path / "a" / "boardwright.yaml").write_text("model: inner.onnx\n", encoding="utf-8")
-    found = find_project(deep)
+    found = find_project(deep, trust)
     assert found == tmp_path / "a" / "boardwright.yaml"
     assert read_project(found, a_memory(tmp_path)).model == "inner.onnx"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("given_away", ["file", "folder", "link"])
+def test_a_project_of_another_user_is_not_obeyed(tmp_path: Path, given_away: str) -> None:
+    folder = tmp_path / "a"
+    (folder / "b").mkdir(parents=True)
+    file = folder / "boardwright.yaml"
+    file.write_text("model: m.onnx\n", encoding="utf-8")
+    if given_away == "link":
+        file.rename(tmp_path / "own.yaml")
+        file.symlink_to(tmp_path / "own.yaml")
+    os.chown(folder if given_away == "folder" else file, 1234, 1234, follow_symlinks=False)
+    with pytest.raises(UsageError) as caught:
+        find_project(folder / "b", Trust.of({}, 0))
+    assert caught.value.reason == "foreign-owner"
+    assert caught.value.remedy is not None
+    variable, _, allowed = caught.value.remedy.rpartition(": ")[2].partition("=")
+    for variables in ({variable: allowed}, {variable: "/x:*"}, {"SUDO_UID": "1234"}):
+        assert find_project(folder / "b", Trust.of(variables, 0)) == file
+
+
+def test_who_called_sudo_counts_for_root_alone() -> None:
+    assert Trust.of({"SUDO_UID": "7"}, 0).users == {0, 7}
+    assert Trust.of({"SUDO_UID": "7"}, 5).users == {0, 5}
+    assert Trust.of({"SUDO_UID": "x"}, 0).users == {0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_cache_of_another_user_is_not_taken(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1234, 1234)
+    with pytest.raises(UsageError) as caught:
+        read_environment({"BOARDWRIGHT_CACHE_DIR": str(tmp_path)})
+    assert caught.value.reason == "foreign-owner"
 
 
 def test_a_project_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

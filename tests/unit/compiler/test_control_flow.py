@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from onnx import TensorProto, parser
 from builder.compiler.prepare import control_flow, skeleton
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.pipeline import prepare
+from builder.compiler.prepare.rewriting import Graph
 from builder.compiler.weights import WeightsWriter
 from builder.errors import ModelRefused
 
@@ -280,3 +282,15 @@ def test_a_bfloat16_output_is_kept_as_its_bits(tmp_path: Path) -> None:
     prepare(source, seed=0, output=output, log=lambda _: None)
     x, expected = (np.load(output / f"check/{name}.npy") for name in ("inputs/x", "expected/y"))
     np.testing.assert_array_equal(expected, x.astype(ml_dtypes.bfloat16).view(np.uint16))
+
+
+def test_nodes_of_one_name_are_told_apart_in_no_time(tmp_path: Path) -> None:
+    text = """g (float[2] x) => (float[2] y) { y = Relu(x) }"""
+    onnx.save(parser.parse_model(HEADER + text), tmp_path / "m.onnx")
+    with WeightsWriter(tmp_path / "weights") as writer:
+        graph = Graph.of(skeleton.read(tmp_path / "m.onnx", writer))
+        before_s = time.process_time()
+        names = [graph.fresh("n") for _ in range(30_000)]
+        assert time.process_time() - before_s < 2
+    assert len({*names}) == len(names)
+    assert names[:3] == ["n", "n.2", "n.3"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builder.compiler.prepare.pipeline import prepare
-from builder.errors import BoardwrightError, ModelRefused, UsageError
+from builder.errors import BoardwrightError, BuildFailed, ModelRefused, UsageError
 from builder.model.binding import Binding
 from tests.unit.compiler.models import conv_bn_relu, model
 
@@ -454,3 +456,63 @@ def test_shapes_behind_a_wrong_declaration_follow_from_those_of_the_inputs(tmp_p
     made.graph.output[0].CopyFrom(wrong)
     folder = prepared(tmp_path, made, shapes={"x": (1, 4, 6)})
     assert np.load(folder / "check/expected/y.npy").shape == (4, 5)
+
+
+def with_outside_weights(folder: Path) -> Path:
+    weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2])
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="sub/w.bin")
+    made = model(
+        [onnx.helper.make_node("Add", ["x", "x"], ["y"])], inputs={"x": [2]}, outputs={"y": [2]}
+    )
+    made.graph.node[0].input[1] = "w"
+    made.graph.initializer.append(weight)
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "w.bin").write_bytes(bytes(8))
+    (folder / "m.onnx").write_bytes(made.SerializeToString())
+    return folder / "m.onnx"
+
+
+def digests_of(folder: Path, *names: str) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+@pytest.mark.parametrize("swapped", ["file", "folder", "content", "model"])
+def test_files_are_used_only_as_they_were_surveyed(tmp_path: Path, swapped: str) -> None:
+    folder, output = tmp_path / "model", tmp_path / "output"
+    file = with_outside_weights(folder)
+    output.mkdir()
+    surveyed = digests_of(folder, "m.onnx", "sub/w.bin")
+    prepare(file, seed=0, output=output, log=lambda _: None, digests=surveyed)
+    secret = tmp_path / "outside"
+    secret.mkdir()
+    (secret / "w.bin").write_bytes(bytes(8))  # even where it says the same
+    match swapped:
+        case "file":
+            (folder / "sub" / "w.bin").unlink()
+            (folder / "sub" / "w.bin").symlink_to(secret / "w.bin")
+        case "folder":
+            (folder / "sub").rename(folder / "aside")
+            (folder / "sub").symlink_to(secret)
+        case "content":
+            (folder / "sub" / "w.bin").write_bytes(b"\1" * 8)
+        case "model":
+            file.write_bytes(file.read_bytes().replace(b"Add", b"Sub"))
+    with pytest.raises(BuildFailed) as caught:
+        prepare(file, seed=0, output=output, log=lambda _: None, digests=surveyed)
+    assert caught.value.reason == "source-changed"
+
+
+def test_weights_that_nothing_uses_cost_no_time(tmp_path: Path) -> None:
+    made = model(
+        [onnx.helper.make_node("Relu", ["x"], ["y"])], inputs={"x": [2]}, outputs={"y": [2]}
+    )
+    one = onnx.numpy_helper.from_array(np.ones(4, np.float32))
+    for number in range(20_000):
+        one.name = f"w{number}"
+        made.graph.initializer.append(one)
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    (tmp_path / "out").mkdir()
+    before_s = time.process_time()
+    prepare(tmp_path / "m.onnx", seed=0, output=tmp_path / "out", log=lambda _: None)
+    assert time.process_time() - before_s < 5

@@ -72,6 +72,7 @@ def test_a_phone_that_does_not_fit(changes: dict[str, str], slug: str | None) ->
         ({"mount": "/tmp tmpfs rw,noexec"}, "no-exec"),
         ({"root_state": "link"}, "planted-link"),
         ({"owned": "no"}, "foreign-folder"),
+        ({"uid": "1", "up": "drwxrwxrwx 2 1 1 40 x"}, "exposed-folder"),
         ({"writable": "no"}, "no-permission"),
     ],
 )

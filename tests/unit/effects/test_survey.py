@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from builder.effects import onnx_wire, survey
+from builder.effects import external_files, onnx_wire, survey
 from builder.effects.digest_memo import DigestMemo
 from builder.errors import BoardwrightError, ModelRefused, UsageError
 
@@ -338,3 +338,29 @@ def test_target_files_are_short_texts(tmp_path: Path, content: bytes, reason: st
 def test_a_folder_of_targets_must_be_there(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     assert refusal(survey.read_texts, [absent]) == (UsageError, "no-such-targets")
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_link_put_in_place_after_the_look_is_not_followed(
+    folder: Path, memo: DigestMemo, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    secret = folder.parent / "outside"
+    secret.mkdir()
+    (secret / "w.bin").write_bytes(b"a secret")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "w.bin").write_bytes(bytes(8))
+    (folder / "m.onnx").write_bytes(model(external("w", location="sub/w.bin", length="8")))
+
+    def looked_then_swapped(*arguments: Any) -> str:
+        found = locate(*arguments)
+        swapped = folder / ("sub/w.bin" if what == "file" else "sub")
+        swapped.rename(folder / "aside")
+        swapped.symlink_to(secret / "w.bin" if what == "file" else secret)
+        return found
+
+    locate = external_files.locate
+    monkeypatch.setattr(survey, "locate", looked_then_swapped)
+    assert refusal(survey.survey_model, folder / "m.onnx", memo) == (
+        UsageError,
+        "unreadable-model",
+    )

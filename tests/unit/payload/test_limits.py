@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.errors import ModelRefused
 from builder.model.source import Source, SourceFile
-from builder.payload.limits import limits
+from builder.payload.limits import allow_run, limits
 from builder.planning import plan
 from builder.steps import Prepare, Step
 from builder.wire import Job
@@ -62,3 +63,10 @@ def test_later_steps_are_measured_by_the_artifacts_they_read(tmp_path: Path) -> 
     assert less is not None
     assert more is not None
     assert more > less
+
+
+def test_a_run_that_does_not_fit_into_what_is_free_is_refused() -> None:
+    with pytest.raises(ModelRefused) as caught:
+        allow_run(1 << 60, 1 << 60)
+    assert caught.value.reason == "too-large"
+    assert caught.value.details["free"] < 1 << 60

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from builder.errors import IntegrityError
 from builder.model.artifact import OutputError
 from builder.model.tensor import TensorSpec
-from builder.payload.verify import compare
+from builder.payload.comparison import compare, read_tolerances
 
 
 def compared(dtype: str, computed: list[Any], expected: list[Any], slack: float) -> OutputError:
@@ -40,3 +42,19 @@ def test_nan_is_nan_and_no_number() -> None:
     nan, inf = float("nan"), float("inf")
     assert compared("float32", [nan, inf, 1.0], [nan, inf, 1.0], 0.0).ok
     assert compared("float32", [nan], [1.0], 5.0).max_abs_error == inf
+
+
+def test_an_infinity_is_met_by_itself_alone() -> None:
+    spec = TensorSpec(name="y", file="y", dtype="float32", shape=(1,))
+    inf = np.asarray([np.inf], np.float32)
+    assert compare(spec, inf, inf, 1e-3, 1e-3).ok
+    for other in (1.0, -np.inf, np.nan, 3e38):
+        assert not compare(spec, np.asarray([other], np.float32), inf, 1e-3, 1e-3).ok
+
+
+@pytest.mark.parametrize("limits", ["inf 0", "0 inf", "nan 0", "0 nan", "-1 0", "1e999 0"])
+def test_a_tolerance_that_proves_nothing_is_refused(tmp_path: Path, limits: str) -> None:
+    (tmp_path / "tolerance.txt").write_text(f"y 0 0\nz {limits}\n")
+    with pytest.raises(IntegrityError) as caught:
+        read_tolerances(tmp_path / "tolerance.txt")
+    assert caught.value.reason == "bad-tolerance"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import json
 import math
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from builder.errors import UsageError
 from builder.model.artifact import Verification
+from builder.report.json_report import write_json
 from builder.report.wording import byte_size, failure_lines, max_error, safe
 
 
@@ -72,3 +75,38 @@ def test_a_failure_is_one_line_and_the_next_command() -> None:
 
 def test_a_failure_without_remedy_is_one_line() -> None:
     assert failure_lines(UsageError("no", reason="no")) == ("error: no",)
+
+
+COMMANDS = (
+    "::warning::x",
+    "  ::set-output name=a::b",
+    "\t::add-mask::x",
+    "\x1b[0m::stop-commands::x",
+    "a ##[warning]x",
+    "##vso[task.setvariable]x",
+    "##teamcity[message text='x']",
+    "section_start:1:a\r\x1b[0Kx",
+)
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_no_ci_service_obeys_safe_text(text: str) -> None:
+    shown = safe(text)
+    assert not shown.lstrip().startswith("::")
+    assert not any(mark in shown for mark in ("##[", "##vso[", "##teamcity[", "\r", "\x1b"))
+
+
+@given(st.text(alphabet="#:[ vso\n\x0b"))
+def test_no_ci_service_obeys_any(text: str) -> None:
+    shown = safe(text)
+    assert not shown.lstrip().startswith("::") and "##[" not in shown
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_no_line_of_a_document_is_a_command(text: str) -> None:
+    stream = io.StringIO()
+    write_json(stream, {text: [text, "\\" + text, f"#{text}"]})
+    written = stream.getvalue()
+    assert json.loads(written) == {text: [text, "\\" + text, f"#{text}"]}
+    assert "##" not in written
+    assert not any(line.lstrip().startswith("::") for line in written.splitlines())

@@ -65,7 +65,9 @@ def _order(site: Site) -> Grams:
 def _counts(site: Site, data: str, width: int, grams: Grams) -> str | None:
     """Return how often each n-gram occurs in each row, as float32 [rows, count]."""
     length = grams.shape[1]
-    skips = range(site.attribute("max_skip_count") + 1) if length > 1 else [0]
+    # Beyond that no window fits into a row, however many skips are allowed.
+    farthest = (width - 1) // (length - 1) if length > 1 else 1
+    skips = range(min(site.attribute("max_skip_count") + 1, farthest) if length > 1 else 1)
     windows = [window for skip in skips for window in _windows(width, length, skip + 1)]
     if not windows:
         return None

@@ -57,6 +57,23 @@ class TestWhichLines:
     def test_are_not(self, hosts: str) -> None:
         assert known(line(hosts), "board") == ()
 
+    @pytest.mark.parametrize(
+        "hosts",
+        [
+            "Board-A",
+            "board-a",
+            "BOARD-*",
+            "!x,bOARD-?",
+            pytest.param(paramiko.HostKeys.hash_host("board-a"), id="hashed"),
+            pytest.param(paramiko.HostKeys.hash_host("Board-A"), id="hashed-as-written"),
+        ],
+    )
+    def test_are_found_whatever_case_either_side_has(self, hosts: str) -> None:
+        assert [key.blob for key in known(line(hosts), "Board-A")] == [OURS]
+
+    def test_an_exception_holds_whatever_its_case(self) -> None:
+        assert known(line("!BOARD-A,*"), "Board-A") == ()
+
     def test_a_port_is_part_of_the_name(self) -> None:
         text = line("[board]:2222") + line(paramiko.HostKeys.hash_host("[board]:2222"), OTHERS)
         assert [key.blob for key in known(text, host_name("Board", 2222))] == [OURS, OTHERS]
