@@ -25,7 +25,9 @@ class Prepare:
     Artifact: ``model.onnx`` and ``weights.data`` (initialisers as 64-byte aligned external data),
     ``signature.json`` (``model.tensor.Signature``), ``check/inputs/*.npy``,
     ``check/expected/*.npy`` (what ONNX Runtime computes on one thread), ``check/tolerance.txt``;
-    ``cautions.json`` (a list of ``model.artifact.Caution``).
+    ``sets/NAME/`` (the same for further inputs) and ``sets.json`` (a list of
+    ``compiler.set_list.CheckSet``); ``cautions.json`` (a list of ``model.artifact.Caution``);
+    ``as-given.onnx`` (the model before, over the same weights) and ``frozen/*.npy``.
     """
 
     toolchain: Toolchain
@@ -135,7 +137,8 @@ class Verify:
     """Run the bundle, natively or emulated, and compare with ONNX Runtime's outputs.
 
     Artifact: ``verification.json`` (``model.artifact.Verification``). Where the numbers are wrong
-    also ``bisect/``: ``bisection.json`` (``model.bisection.Bisection``), ``reproduce/``.
+    also ``bisect/``: ``bisection.json`` (``model.bisection.Bisection``), ``reproduce/``. Where they
+    are right, but differ for the bundle's check data, also what ``Assemble`` makes, with others.
     """
 
     toolchain: Toolchain

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.errors import Interrupted
-from builder.model.receipt import Receipt
+from builder.model.receipt import LastGood, Receipt
 from builder.model.source import Source
 from builder.ports import Log
 from builder.steps import Assemble, Step, Verify
@@ -83,6 +83,7 @@ class FakeWorkshop:
         self.performed: list[str] = []
         self.inputs: dict[str, tuple[str, ...]] = {}
         self.sources: dict[str, tuple[str, ...]] = {}
+        self.reissued: str | None = None  # the digest of a bundle that verification changed
         self.verification: dict[str, object] = {
             "ok": True,
             "where": "qemu",
@@ -111,6 +112,9 @@ class FakeWorkshop:
             case Verify():
                 text = json.dumps(self.verification)
                 (output / "verification.json").write_text(text, encoding="utf-8")
+                if self.reissued:
+                    again = json.dumps(_ASSEMBLY | {"sha256": self.reissued})
+                    (output / "assembly.json").write_text(again, encoding="utf-8")
             case _:
                 (output / "artifact").write_text(kind, encoding="utf-8")
 
@@ -128,6 +132,17 @@ class FakePublisher:
 
     def bundle_path(self, model: str, target: str) -> Path:
         return Path("/dist") / model / target / "bundle"
+
+    def last_good(self, model: str, target: str) -> LastGood | None:
+        receipt = self.published.get(target)
+        if receipt is None or receipt.bundle is None:
+            return None
+        return LastGood(
+            path=receipt.bundle.path,
+            sha256=receipt.bundle.sha256,
+            key=receipt.key,
+            published_utc="2026-01-01T00:00:00Z",
+        )
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
         assert (assembled / "assembly.json").exists()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from builder.bench.conditions import Conditions, Throttle
-from builder.bench.result import Block, Problem
+from builder.bench.result import Block, Latency, Problem
 from builder.errors import MeasurementInvalid
 
 BUSY_CORES = 0.2
@@ -32,6 +32,25 @@ def problems(blocks: Sequence[Block], *, busy_cores: float, sustained: bool) -> 
         gap = f"between blocks {number} and {number + 1}"
         found += spoilt(last.after, following.before, gap, sustained=sustained)
     return tuple(found)
+
+
+def problems_of_last(
+    blocks: Sequence[Block], *, busy_cores: float, sustained: bool
+) -> tuple[Problem, ...]:
+    """Return what is wrong with the last block, as far as it is known when it ends."""
+    *earlier, block = blocks
+    where = f"block {len(blocks)}"
+    found = [*spoilt(block.before, block.after, where, sustained=sustained)]
+    if earlier:
+        found += spoilt(earlier[-1].after, block.before, f"before {where}", sustained=sustained)
+    return (*found, *_busy(block, where, busy_cores))
+
+
+def too_few(latency: Latency | None) -> Iterator[Problem]:
+    """Yield the problem of samples that do not even tell a median."""
+    if latency is not None and latency.median is None:
+        what = f"too few samples: {latency.samples} runs tell no median"
+        yield Problem(reason="too-few-samples", where="all blocks", what=what)
 
 
 def spoilt(
@@ -101,6 +120,7 @@ _REMEDIES = {
     "busy": "stop what else runs on the board, or allow it with --allow-load CORES",
     "throttled": "cool the board or feed it better, or see how it ends with --sustained MINUTES",
     "governor-changed": "let nothing else set the governor; see --set-governor",
+    "too-few-samples": "measure for longer: --seconds SECONDS, or at least --runs 20",
     "rebooted": "measure again; look at the board's power supply if it goes on",
 }
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from builder.bench import statistics
 from builder.bench.comparison import LEAST_PAIRS, compare, first_of_pair
+from builder.bench.durations import duration
 from builder.bench.pinning import choose_cores, fitting
 from builder.bench.result import Block, Board, Measurement, Pace, Problem
 from builder.bench.sustained import by_minute
-from builder.bench.validity import problems, spoilt
+from builder.bench.validity import problems, problems_of_last, refuse_invalid, spoilt, too_few
 from builder.boards.commands import refuse_cancelled
 from builder.boards.governor import governed
 from builder.boards.snapshot import survey
@@ -147,11 +148,18 @@ def _take_turn(
         site.still()
         block = take_block(site, wish, taken[name], minute=minute)
         place = f"minute {minute}" if minute else f"block {turn + 1} of {wish.blocks}"
-        site.tell(f"{taken[name].candidate.label}: {place}: {_summary(block)}")
+        found = problems_of_last(
+            taken[name].blocks, busy_cores=wish.busy_cores, sustained=minute is not None
+        )
+        spoilt_by = f"; INVALID: {found[0].what}" if found else ""
+        site.tell(f"{taken[name].candidate.label}: {place}: {_summary(block)}{spoilt_by}")
+        if wish.strict:
+            refuse_invalid(found, where=site.device, state="the measurement was ended")
 
 
 def _summary(block: Block) -> str:
-    return f"median {statistics.middle(block.latency_us):.1f} us of {len(block.latency_us)} runs"
+    runs = len(block.latency_us)
+    return f"median {duration(statistics.middle(block.latency_us))} of {runs} runs"
 
 
 def _judged(site: Site, wish: Wish, taken: Taken, failure: BoardwrightError | None) -> Measurement:
@@ -160,6 +168,8 @@ def _judged(site: Site, wish: Wish, taken: Taken, failure: BoardwrightError | No
     found = problems(blocks, busy_cores=wish.busy_cores, sustained=sustained)
     if taken.around_starts is not None:
         found = (*spoilt(*taken.around_starts, "cold starts", sustained=sustained), *found)
+    latency = statistics.latency([block.latency_us for block in blocks]) if blocks else None
+    found = (*found, *too_few(latency))
     if failure is not None:
         found = (*found, Problem(reason=failure.reason, where="the end", what=failure.what))
     return Measurement(
@@ -168,7 +178,7 @@ def _judged(site: Site, wish: Wish, taken: Taken, failure: BoardwrightError | No
         subject=taken.subject,
         board=_board(site),
         pace=_pace(wish),
-        latency=statistics.latency([block.latency_us for block in blocks]) if blocks else None,
+        latency=latency,
         cold_start_us=taken.cold_start_us,
         init_us=statistics.middle([block.init_us for block in blocks]) if blocks else None,
         peak_rss_bytes=max((block.peak_rss_bytes for block in blocks), default=None),

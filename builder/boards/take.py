@@ -57,7 +57,8 @@ class Wish:
     """How to measure, on ``threads`` cores that are pinned; ``cores`` empty: any.
 
     ``min_runs`` and ``min_seconds`` are for all ``blocks`` together, ``warmup`` for each.
-    ``busy_cores`` is how many cores others may keep busy.
+    ``busy_cores`` is how many cores others may keep busy. A ``strict`` measurement ends at the
+    first block that is invalid.
     """
 
     threads: int
@@ -69,6 +70,7 @@ class Wish:
     sustained_minutes: int
     governor: str | None
     busy_cores: float
+    strict: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

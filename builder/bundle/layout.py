@@ -113,7 +113,7 @@ def _copy_parts(parts: BundleParts, templates: Path, bundle: Path) -> None:
         _copy(parts.check / path, bundle / "check" / path)
     copy_licenses(parts.licenses, bundle)
     if parts.weights is not None:
-        _link_or_copy(parts.weights, bundle / WEIGHTS)
+        link_or_copy(parts.weights, bundle / WEIGHTS)
 
 
 def _render_templates(parts: BundleParts, root: Path, bundle: Path) -> None:
@@ -138,7 +138,7 @@ def _copy(source: Path, place: Path) -> None:
     shutil.copyfile(source, _make_room(place))
 
 
-def _link_or_copy(source: Path, place: Path) -> None:
+def link_or_copy(source: Path, place: Path) -> None:
     """Make one more name for ``source``; across disks or owners, let the kernel copy it."""
     try:
         os.link(source, _make_room(place))

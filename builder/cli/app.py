@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem, shell_complete
 
 from builder import __version__
 from builder.cli.failure import as_failure, tell
+from builder.errors import UsageError
 
 VERBS = {
     "init": "Write boardwright.yaml for MODEL in this folder.",
@@ -33,6 +35,7 @@ VERBS = {
 }
 """Verb to what it does. Each lives in a module of its name, _ for -, that has a ``command``."""
 
+_COMPLETION = "_BOARDWRIGHT_COMPLETE"
 _BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
@@ -48,6 +51,15 @@ class _Verbs(click.Group):
         command = import_module(f"builder.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the verbs and options that begin with ``incomplete``; no verb is imported."""
+        verbs = [
+            CompletionItem(verb, help=does)
+            for verb, does in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Verbs"):
@@ -77,11 +89,29 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     # Not ``boardwright.main``: it exits by itself when the reader of its output has gone.
+    if wish := os.environ.get(_COMPLETION):
+        return _complete(wish)
     try:
         with boardwright.make_context("boardwright", arguments) as context:
             return boardwright.invoke(context) or 0
     except click.exceptions.Exit as asked:
         return asked.exit_code
+    except click.exceptions.NoArgsIsHelpError as bare:
+        bare.show()
+        return bare.exit_code
+
+
+def _complete(wish: str) -> int:
+    """Do what a shell asks for: the script to source, or the words that could come next."""
+    code = shell_complete(boardwright, {}, "boardwright", _COMPLETION, wish)
+    if code:
+        raise UsageError(
+            f"{wish!r} is no completion that can be made",
+            reason="usage",
+            where=_COMPLETION,
+            remedy="set it to bash_source, zsh_source or fish_source",
+        )
+    return code
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

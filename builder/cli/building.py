@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from builder.cli.binding import read_binding
 from builder.cli.clock import SystemClock
 from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
 from builder.cli.environment import Environment
+from builder.cli.fallback import usable
 from builder.cli.installation import parsed_values, read_matrix, this_payload
 from builder.cli.records import find_records
 from builder.cli.reports import Report
@@ -22,6 +24,7 @@ from builder.effects.publish import Publisher
 from builder.effects.store import DiskStore
 from builder.effects.survey import is_private, survey_model, survey_npz, unchanged
 from builder.effects.trust import Trust
+from builder.errors import UsageError
 from builder.executor.execute import World, execute
 from builder.matrix import select
 from builder.model.model_limits import ModelLimits
@@ -69,7 +72,8 @@ class Tools:
 class Work:
     """A build that is planned and can be carried out; bundles go to ``out``.
 
-    ``private`` are bundles whose model others may not read.
+    ``again`` plans the same build with other toolchains; ``private`` are bundles whose model others
+    may not read.
     """
 
     plan: Plan
@@ -78,36 +82,67 @@ class Work:
     fresh: bool
     jobs: int
     private: bool
+    verbose: bool
+    again: Callable[[Toolchains], Work]
+
+    def is_done(self) -> bool:
+        """Say whether every bundle lies in the output folder or in the cache."""
+        publisher, store = Publisher(self.out, self.tools.memo), self.tools.store
+        return not self.fresh and all(
+            publisher.is_current(self.plan.model, goal.target.name, goal.key)
+            or (store.lookup(goal.key) and store.lookup(goal.assemble.key))
+            for goal in self.plan.goals
+        )
+
+    def is_verified(self) -> bool:
+        """Say whether every bundle is run before it is published."""
+        return all(goal.verify for goal in self.plan.goals)
 
 
 def lay_plans(flags: Flags, environment: Environment) -> Work:
     """Return the build that ``flags`` ask for; nothing has been done yet.
 
+    Where the toolchain is ours to choose and the other kind has built it all, that is taken.
     Raises ``UsageError`` and ``ModelRefused`` for what cannot even be planned.
     """
     parsed = parsed_values(environment.cache_root)
     settings = _settings(flags, parsed, environment.trust)
     targets = _targets(flags, settings, parsed)
     memo = DigestMemo(environment.cache_root / "memo")
-    tools = Tools(
-        memo=memo,
-        store=DiskStore(environment.cache_root, memo),
-        toolchains=choose(flags.toolchain, targets, environment),
-    )
-    request = _request(flags, settings, targets, tools, environment)
+    store = DiskStore(environment.cache_root, memo)
     source = survey_model(settings.model, memo)
-    return Work(
-        plan=plan(request, targets, source, tools.toolchains.of),
-        tools=tools,
-        out=settings.out,
-        fresh=flags.no_cache,
-        jobs=flags.jobs or request.machine.cores,
-        private=is_private(source),
-    )
+
+    def planned(toolchains: Toolchains) -> Work:
+        tools = Tools(memo=memo, store=store, toolchains=toolchains)
+        request = _request(flags, settings, targets, tools, environment)
+        return Work(
+            plan=plan(request, targets, source, toolchains.of),
+            tools=tools,
+            out=settings.out,
+            fresh=flags.no_cache,
+            jobs=flags.jobs or request.machine.cores,
+            private=is_private(source),
+            verbose=flags.verbose,
+            again=planned,
+        )
+
+    return _or_what_is_done(planned(choose(flags.toolchain, targets, environment)))
+
+
+def _or_what_is_done(work: Work) -> Work:
+    otherwise = work.tools.toolchains.otherwise
+    if otherwise is None or work.fresh or work.is_done():
+        return work
+    with suppress(UsageError):  # what cannot be used here may still have been, elsewhere
+        other = work.again(otherwise())
+        if other.is_done() and (other.is_verified() or not work.is_verified()):
+            return other
+    return work
 
 
 def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Receipt, ...]:
     """Build, publish, and return a receipt for each target, failed ones too."""
+    work = _usable(work, cancel)
     tools = work.tools
     with report:
         world = World(
@@ -121,6 +156,19 @@ def carry_out(work: Work, report: Report, cancel: threading.Event) -> tuple[Rece
             fresh=work.fresh,
         )
         return execute(work.plan, world, jobs=work.jobs)
+
+
+def _usable(work: Work, cancel: threading.Event) -> Work:
+    tools = work.tools
+    if tools.toolchains.obtain is None or work.is_done():
+        return work
+    missing = [
+        planned.step
+        for planned in work.plan.steps
+        if work.fresh or not tools.store.lookup(planned.key)
+    ]
+    toolchains = usable(tools.toolchains, missing, cancel, verbose=work.verbose)
+    return work if toolchains is tools.toolchains else work.again(toolchains)
 
 
 def _settings(flags: Flags, parsed: ParsedValues, trust: Trust) -> Settings:

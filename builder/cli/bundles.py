@@ -9,8 +9,9 @@ from pathlib import Path
 from builder.boards.bundle import LocalBundle, read_bundle
 from builder.cli.building import Flags, carry_out, lay_plans
 from builder.cli.environment import Environment
+from builder.cli.intact import intact_bundle
 from builder.cli.reports import Report, choose_report
-from builder.cli.run import find_bundle
+from builder.effects.digest_memo import DigestMemo
 from builder.effects.publish import Publisher
 from builder.errors import BoardwrightError, UsageError
 from builder.model.receipt import Receipt
@@ -20,9 +21,12 @@ Bundles = Mapping[str, LocalBundle | BoardwrightError | None]
 """By target: the bundle, why there is none, or None for one that is still to be built."""
 
 
-def given_bundle(place: Path, targets: Sequence[str]) -> Bundles:
-    """Return the bundle at ``place``. Raises ``UsageError`` ``other-target`` for other devices."""
-    bundle = read_bundle(find_bundle(place))
+def given_bundle(place: Path, targets: Sequence[str], environment: Environment) -> Bundles:
+    """Return the bundle at ``place``, which is compared with its manifest.
+
+    Raises ``UsageError`` ``other-target`` for other devices, and as ``intact_bundle`` does.
+    """
+    bundle = intact_bundle(place, DigestMemo(environment.cache_root / "memo").sha256)
     for target in targets:
         if target != bundle.target:
             raise UsageError(

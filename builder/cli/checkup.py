@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from builder.effects.payload_imports import Imports, Unmet
 from builder.model.machine import Machine
 from builder.model.target import Emulator
+from builder.report.wording import safe
 
 EXACT = ("apache-tvm", "apache-tvm-ffi", "onnxsim", "ziglang")
 """What must be of the pinned version: these write the artifacts."""
@@ -23,14 +25,21 @@ _CROSS_PACKAGES = {
 class Facts:
     """What was found. ``pins`` are versions wanted, ``installed`` versions there, by distribution.
 
+    ``locked`` are the versions that were tried together: ``pins`` and what those need.
+    ``imports`` says what of it cannot be imported, ``no_image`` why the engine that answers can
+    make no toolchain image.
+
     ``javac`` is the version of the Java compiler, "none" where there is none.
     ``free_bytes`` is the room on the cache's disk; ``cache_problem`` says why it is not writable.
     """
 
     python: tuple[int, int]
     pins: Mapping[str, str]
+    locked: Mapping[str, str]
     installed: Mapping[str, str]
+    imports: Imports
     docker: bool
+    no_image: str | None
     machine: Machine
     emulators: tuple[Emulator, ...]
     javac: str
@@ -44,7 +53,8 @@ class Facts:
 class Check:
     """One thing looked at: ``missing`` breaks every build, ``absent`` limits some.
 
-    ``apt`` and ``pip`` name the packages that mend it, ``hint`` what no package can.
+    ``apt`` and ``pip`` name the packages that mend it, ``anew`` those to be installed over what
+    is there, ``hint`` what no package can.
     """
 
     name: str
@@ -52,6 +62,7 @@ class Check:
     found: str
     apt: tuple[str, ...] = ()
     pip: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
     hint: str | None = None
 
 
@@ -60,7 +71,9 @@ def examine(facts: Facts) -> tuple[Check, ...]:
     return (
         _python(facts.python),
         *(_distribution(name, pin, facts) for name, pin in sorted(facts.pins.items())),
+        *(_requirement(unmet, facts) for unmet in _others(facts)),
         _docker(facts.docker),
+        *((_images(facts.no_image),) if facts.docker else ()),
         *(_emulator(emulator, facts.machine) for emulator in _by_program(facts.emulators)),
         *(_sysroot(sysroot, facts.machine) for sysroot in _sysroots(facts.emulators)),
         _javac(facts.javac),
@@ -77,6 +90,9 @@ def mending_command(checks: Iterable[Check]) -> str | None:
     pip = sorted({package for check in wanting for package in check.pip})
     commands = [f"apt-get install -y {' '.join(apt)}"] if apt else []
     commands += [f"pip install {' '.join(pip)}"] if pip else []
+    anew = sorted({package for check in wanting for package in check.anew})
+    if anew and not pip:  # an import often fails for the version of another package
+        commands.append(f"pip install --force-reinstall --no-deps {' '.join(anew)}")
     return " && ".join(commands) or None
 
 
@@ -102,8 +118,18 @@ def _python(version: tuple[int, int]) -> Check:
 
 
 def _distribution(name: str, pin: str, facts: Facts) -> Check:
-    version = facts.installed.get(name)
+    version, fault = facts.installed.get(name), facts.imports.faults.get(name)
+    unmet = next((unmet for unmet in facts.imports.unmet if unmet.name == name), None)
+    if unmet is not None:
+        return _requirement(unmet, facts)
     fits = version is not None and (version == pin or name not in EXACT)
+    if fits and fault:
+        return Check(
+            name=name,
+            state="missing",
+            found=f"{version} cannot be imported: {safe(fault)}",
+            anew=(f"{name}=={version}", *_strays(facts)),
+        )
     return Check(
         name=name,
         state="ok" if fits else "missing",
@@ -112,12 +138,43 @@ def _distribution(name: str, pin: str, facts: Facts) -> Check:
     )
 
 
+def _others(facts: Facts) -> Iterable[Unmet]:
+    """Return the unmet requirements that are no line of their own, one a distribution."""
+    return {u.name: u for u in facts.imports.unmet if u.name not in facts.pins}.values()
+
+
+def _requirement(unmet: Unmet, facts: Facts) -> Check:
+    locked = facts.locked.get(unmet.name)
+    return Check(
+        name=unmet.name,
+        state="missing",
+        found=f"{unmet.found or 'not installed'}: {unmet.owner} needs {unmet.wanted or 'it'}",
+        pip=(f"{unmet.name}=={locked}" if locked else f"'{unmet.name}{unmet.wanted}'",),
+    )
+
+
+def _strays(facts: Facts) -> Iterator[str]:
+    """Yield what is needed by what is pinned, where it is of another version than was tried."""
+    for name, version in facts.locked.items():
+        if name not in facts.pins and facts.installed.get(name, version) != version:
+            yield f"{name}=={version}"
+
+
 def _docker(answers: bool) -> Check:
     return Check(
         name="docker engine",
         state="ok" if answers else "absent",
         found="answers" if answers else "does not answer: builds run locally",
         apt=("docker.io",),
+    )
+
+
+def _images(why: str | None) -> Check:
+    return Check(
+        name="toolchain images",
+        state="absent" if why else "ok",
+        found=f"{safe(why)}: builds run locally" if why else "can be had",
+        hint="ci/base-image makes a base; then set BOARDWRIGHT_BASE_IMAGE (docs/docker.md)",
     )
 
 

@@ -76,6 +76,16 @@ def read_project(file: Path, parsed: ParsedValues) -> Project:
     return parsed.get(Project, text, lambda: parse(text, str(file)))
 
 
+def target_folders_of(start: Path, parsed: ParsedValues, trust: Trust) -> tuple[Path, ...]:
+    """Return the folder of targets that the project around ``start`` names, if there is one.
+
+    Raises as ``find_project`` and ``read_project`` do.
+    """
+    file = find_project(start, trust)
+    folder = read_project(file, parsed).targets_dir if file else None
+    return (file.parent / folder,) if file and folder else ()
+
+
 def settle(
     wishes: Wishes, project: Project | None, root: Path, *, otherwise: tuple[str, ...] = ()
 ) -> Settings:

@@ -231,7 +231,7 @@ def _bundles(
 ) -> Bundles:
     targets = tuple(dict.fromkeys(device.target for device in devices))
     if flags.bundle is not None:
-        return given_bundle(flags.bundle, targets)
+        return given_bundle(flags.bundle, targets, environment)
     build = _build_flags(flags, reach, targets)
     if flags.dry_run:
         return published_bundles(build, environment)

@@ -11,11 +11,14 @@ import click
 
 from builder.cli.checkup import Check, Facts, examine, mending_command, to_json
 from builder.cli.environment import Environment, read_environment
-from builder.cli.installation import installed, pinned, read_matrix
+from builder.cli.installation import installed, locked, pinned, read_matrix
 from builder.cli.options import json_option
+from builder.cli.toolchains import images_of
 from builder.effects.docker_endpoint import engine_answers
 from builder.effects.jdk import javac_version
 from builder.effects.machine import survey_machine
+from builder.effects.payload_imports import try_imports
+from builder.errors import BoardwrightError
 from builder.matrix import load, names
 from builder.model.target import Emulator
 from builder.report.json_report import write_json
@@ -53,8 +56,11 @@ def _facts(environment: Environment) -> Facts:
     return Facts(
         python=sys.version_info[:2],
         pins=pinned(),
-        installed=installed(pinned()),
+        locked=locked(),
+        installed=installed(locked()),
+        imports=try_imports(sys.executable, sorted(installed(pinned())), environment.variables),
         docker=engine_answers(environment.variables),
+        no_image=_why_no_image(environment),
         machine=survey_machine(emulators, search_path=environment.search_path),
         emulators=emulators,
         javac=javac_version(environment.search_path),
@@ -63,6 +69,20 @@ def _facts(environment: Environment) -> Facts:
         cache_problem=_problem(environment.cache_root),
         free_bytes=shutil.disk_usage(_existing(environment.cache_root)).free,
     )
+
+
+def _why_no_image(environment: Environment) -> str | None:
+    texts = read_matrix(())
+    bases = {load(texts, name).toolchain.image for name in names(texts)}
+    if environment.base_image:
+        bases = {environment.base_image}
+    if not engine_answers(environment.variables):
+        return None
+    try:
+        images = images_of(environment)
+        return next(filter(None, map(images.why_none, sorted(bases))), None)
+    except BoardwrightError as failure:
+        return failure.what
 
 
 def _emulators() -> tuple[Emulator, ...]:

@@ -8,12 +8,16 @@ import traceback
 
 import click
 
+from builder.broken_environment import import_failure
 from builder.errors import BoardwrightError, BuildFailed, Interrupted, UsageError
 from builder.report.wording import failure_lines, json_without_commands, safe
 
 
 def as_failure(error: BaseException) -> BoardwrightError:
     """Return ``error`` as a failure of the catalogue; what nobody foresaw is ``internal``."""
+    if not isinstance(error, BoardwrightError) and (broken := import_failure(error)):
+        broken.__cause__ = error
+        return broken
     match error:
         case BoardwrightError():
             return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -31,15 +32,41 @@ def read_matrix(folders: Sequence[Path]) -> dict[str, str]:
 
 def pinned() -> dict[str, str]:
     """Return the version of each distribution that the payload imports, as it is locked."""
-    folder = templates_root() / "toolchain"
-    wanted = (folder / "requirements.in").read_text(encoding="utf-8").splitlines()
-    locked = dict(_LOCKED.findall((folder / "requirements.lock").read_text(encoding="utf-8")))
-    return {name: locked[name] for name in wanted if name in locked}
+    wanted = (
+        (templates_root() / "toolchain" / "requirements.in")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
+    versions = locked()
+    return {name: versions[name] for name in wanted if name in versions}
+
+
+def locked() -> dict[str, str]:
+    """Return the version of each distribution that the payload imports or that those need."""
+    text = (templates_root() / "toolchain" / "requirements.lock").read_text(encoding="utf-8")
+    return dict(_LOCKED.findall(text))
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of the distributions among ``names`` in this Python environment."""
     return installed_versions(names, sys.path)
+
+
+def installed_url(name: str) -> str | None:
+    """Return where other machines can install distribution ``name`` from as it was here, if at all.
+
+    That is a URL of the web (PEP 610): a wheel's, or a commit's of a repository.
+    """
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution(name).read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
+    if not url.startswith(("https://", "http://", "ssh://")):
+        return None  # a folder of this machine
+    return f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
 
 
 def parsed_values(cache_root: Path) -> ParsedValues:

@@ -14,8 +14,8 @@ import click
 from builder import __version__
 from builder.cli.configuration import Settings, Wishes, find_project, read_project, settle
 from builder.cli.environment import Environment, read_environment
-from builder.cli.installation import parsed_values, read_matrix
-from builder.cli.options import target_folders_option, target_option
+from builder.cli.installation import installed_url, parsed_values, read_matrix
+from builder.cli.options import json_option, target_folders_option, target_option
 from builder.cli.records import FOLDER as TUNING
 from builder.effects.digest_memo import DigestMemo
 from builder.effects.git import changed_since, work_tree
@@ -28,6 +28,7 @@ from builder.model.project import Project
 from builder.model.target import Target
 from builder.project import FILENAME
 from builder.report.json_report import write_json
+from builder.report.wording import safe
 
 Format = Literal["json", "github", "gitlab"]
 
@@ -46,7 +47,7 @@ class Flags:
     target_folders: tuple[Path, ...]
     compile_runner: str | None
     hardware_runner: str
-    requirement: str
+    requirement: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Place:
     default="json",
     help="The jobs as data, a reusable GitHub workflow, or a GitLab child pipeline [json].",
 )
+@json_option
 @click.option(
     "--only-changed",
     metavar="REF",
@@ -95,8 +97,8 @@ class Place:
 )
 @click.option(
     "--requirement",
-    default=f"boardwright=={__version__}",
-    help="What jobs install with pip [this version].",
+    metavar="URL|PATH|SPECIFIER",
+    help="What jobs install with pip: a wheel's URL, or a checkout [what this was installed from].",
 )
 def command(**options: Any) -> int:
     """Print the jobs of this project for CI.
@@ -104,6 +106,12 @@ def command(**options: Any) -> int:
     One compile job a target, which runs anywhere, and one hardware job a board, which runs where
     the board is within reach and waits for its lock.
     """
+    if options.pop("as_json") and options["output_format"] != "json":
+        raise UsageError(
+            "--json asks for another format than --format",
+            reason="usage",
+            remedy="leave out one of the two",
+        )
     return show(Flags(**options), read_environment())
 
 
@@ -121,6 +129,7 @@ def show(flags: Flags, environment: Environment) -> int:
     targets = select(place.texts, _patterns(flags, settings, [d.target for d in devices]))
     if flags.only_changed is not None:
         targets = _changed(flags.only_changed, targets, settings, place, flags, environment)
+    _warn_of_what_jobs_lack(settings, root)
     matrix = job_matrix(settings.name, targets, devices)
     if flags.output_format == "json":
         write_json(sys.stdout, matrix.to_json())
@@ -183,7 +192,7 @@ def _rendered(
     runners = Runners(
         compile=flags.compile_runner or _COMPILE_RUNNER[service],
         hardware=flags.hardware_runner,
-        requirement=flags.requirement,
+        requirement=flags.requirement or _installed_from(),
     )
     selection = Selection(
         patterns=flags.targets,
@@ -193,6 +202,28 @@ def _rendered(
     )
     folder = os.path.relpath(root, work_tree(root) or root)
     return render(service, matrix, runners, selection, folder=folder)
+
+
+def _warn_of_what_jobs_lack(settings: Settings, root: Path) -> None:
+    repository = (work_tree(root) or root).resolve()
+    for file in (settings.model, settings.inputs, settings.frozen_file):
+        if file is not None and not file.resolve().is_relative_to(repository):
+            _warn(f"{file} is outside of {repository}, so no job will find it")
+
+
+def _installed_from() -> str:
+    """Return what pip can install this very program from, as far as that can be told."""
+    if url := installed_url("boardwright"):
+        return f"boardwright @ {url}"
+    _warn(
+        "no package index is known to have boardwright: "
+        "name a wheel's URL or a checkout in the repository with --requirement"
+    )
+    return f"boardwright=={__version__}"
+
+
+def _warn(what: str) -> None:
+    click.echo(f"warning: {safe(what)}", err=True)
 
 
 def _relative(paths: Sequence[Path], root: Path) -> tuple[str, ...]:

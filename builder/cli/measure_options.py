@@ -30,6 +30,7 @@ class BenchFlags:
     governor: str | None = None
     sustained: int = 0
     allow_load: float = BUSY_CORES
+    strict: bool = False
     wait_s: int = 0
     target_folders: tuple[Path, ...] = ()
 
@@ -77,6 +78,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": BUSY_CORES,
         "help": f"cores that other processes may keep busy [{BUSY_CORES}].",
     },
+    "--strict": {"is_flag": True, "help": "end at the first block that is invalid."},
 }
 _NAMES = {"--set-governor": "governor"}
 

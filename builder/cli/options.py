@@ -12,12 +12,21 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
 
+
+def _target_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from builder.cli.installation import read_matrix
+    from builder.matrix import names
+
+    return [name for name in names(read_matrix(())) if name.startswith(incomplete)]
+
+
 target_option = click.option(
     "-t",
     "--target",
     "targets",
     metavar="NAME",
     multiple=True,
+    shell_complete=_target_names,
     help="A target or a glob (jetson-*); may be repeated.",
 )
 
@@ -66,11 +75,28 @@ toolchain_option = click.option(
     help="Where to compile; auto is Docker where an engine answers.",
 )
 
+
+def _after_the_projects_own(
+    context: click.Context, _: click.Parameter, given: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Return the folders of targets, those that override others last."""
+    if context.resilient_parsing:
+        return given
+    from builder.cli.configuration import target_folders_of
+    from builder.cli.environment import read_environment
+    from builder.cli.installation import parsed_values
+
+    environment = read_environment()
+    parsed = parsed_values(environment.cache_root)
+    return (*target_folders_of(Path.cwd(), parsed, environment.trust), *given)
+
+
 target_folders_option = click.option(
     "--targets",
     "target_folders",
     metavar="DIR",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A folder with more targets; may be repeated.",
+    callback=_after_the_projects_own,
+    help="A folder with more targets, beside the project's targets_dir; may be repeated.",
 )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from builder.boards.bundle import not_runnable
-from builder.bundle.manifest import MANIFEST, read_manifest
 from builder.cli.environment import Environment, read_environment
 from builder.cli.installation import read_matrix
+from builder.cli.intact import intact_bundle
 from builder.cli.options import target_folders_option
+from builder.effects.digest_memo import DigestMemo
 from builder.effects.machine import find_emulator, survey_machine
 from builder.errors import UsageError
 from builder.matrix import load
@@ -33,32 +33,15 @@ def command(bundle: Path, target_folders: tuple[Path, ...], arguments: tuple[str
     BUNDLE is a bundle's folder, or that of a target below the output folder. ARGUMENTS are those
     of its bin/run: --check, --bench, --profile, --info, --inputs DIR --outputs DIR, ….
     """
-    folder = find_bundle(bundle)
-    target = load(read_matrix(target_folders), read_manifest(folder).target)
-    runner = folder / "bin" / "run"
+    environment = read_environment()
+    memo = DigestMemo(environment.cache_root / "memo")
+    found = intact_bundle(bundle, memo.sha256)
+    target = load(read_matrix(target_folders), found.target)
     own = arguments[1:] if arguments[:1] == ("--",) else arguments
-    argv = (*prefix(target, read_environment()), str(runner), *own)
+    argv = (*prefix(target, environment), str(found.folder / "bin" / "run"), *own)
     sys.stdout.flush()
     # The runner becomes this process: signals, streams and the exit status are its own.
     os.execv(argv[0], argv)
-
-
-def find_bundle(place: Path) -> Path:
-    """Return the bundle's folder at ``place`` or in its ``bundle``.
-
-    Raises ``UsageError``: ``no-bundle``, ``not-runnable``.
-    """
-    for folder in (place, place / "bundle"):
-        if (folder / MANIFEST).is_file():
-            if any(folder.glob("*.aar")):
-                raise not_runnable(str(place))
-            return folder.absolute()
-    raise UsageError(
-        "there is no bundle",
-        reason="no-bundle",
-        where=str(place),
-        remedy="give the folder of a target, such as dist/MODEL/TARGET; boardwright build makes it",
-    )
 
 
 def prefix(target: Target, environment: Environment) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -13,6 +13,7 @@ from builder.cli.cancel import cancelled_by_signals
 from builder.cli.clock import SystemClock
 from builder.cli.configuration import Settings
 from builder.cli.environment import Environment
+from builder.cli.fallback import usable
 from builder.cli.installation import this_payload
 from builder.cli.toolchains import Choice, Toolchains, choose
 from builder.effects.digest_memo import DigestMemo
@@ -61,9 +62,9 @@ class Desk:
 
     def make(self, settings: Settings, planner: Planner, *, verbose: bool) -> Path:
         """Find or make the artifacts of the planned steps in order; return the last one's."""
-        steps = self._plan(settings, planner)
         with cancelled_by_signals() as cancel:
-            return _run(steps, self._runner(cancel, verbose=verbose))[steps[-1].key]
+            desk, steps = self._ready(settings, planner, cancel, verbose=verbose)
+            return _run(steps, desk._runner(cancel, verbose=verbose))[steps[-1].key]
 
     def found(self, settings: Settings, planner: Planner) -> Path | None:
         """Return the last artifact of the planned steps if it has been made before."""
@@ -76,12 +77,12 @@ class Desk:
 
         Raises ``Interrupted`` when the user stops it, whatever was heard by then.
         """
-        *steps, last = self._plan(settings, planner)
         with cancelled_by_signals() as cancel:
-            runner = self._runner(cancel, verbose=verbose)
+            desk, (*steps, last) = self._ready(settings, planner, cancel, verbose=verbose)
+            runner = desk._runner(cancel, verbose=verbose)
             artifacts = _run(steps, runner)
             with runner.store.stage() as output:
-                self.toolchains.workshop(last.step.toolchain).perform(
+                desk.toolchains.workshop(last.step.toolchain).perform(
                     last.step,
                     inputs={name: artifacts[key] for name, key in last.needs},
                     sources={},
@@ -89,6 +90,19 @@ class Desk:
                     log=hear,
                     cancel=cancel,
                 )
+
+    def _ready(
+        self, settings: Settings, planner: Planner, cancel: threading.Event, *, verbose: bool
+    ) -> tuple[Desk, tuple[PlannedStep, ...]]:
+        """Return the planned steps, and where they can run: here, where no image can be had."""
+        steps = self._plan(settings, planner)
+        store = DiskStore(self.environment.cache_root, self.memo)
+        missing = [planned.step for planned in steps if not store.lookup(planned.key)]
+        toolchains = usable(self.toolchains, missing, cancel, verbose=verbose)
+        if toolchains is self.toolchains:
+            return self, steps
+        desk = replace(self, toolchains=toolchains)
+        return desk, desk._plan(settings, planner)
 
     def _plan(self, settings: Settings, planner: Planner) -> tuple[PlannedStep, ...]:
         source = survey_model(settings.model, self.memo)

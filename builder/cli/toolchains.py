@@ -4,45 +4,64 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Literal
 
 from builder import __version__
+from builder.broken_environment import broken_environment
+from builder.cli.checkup import EXACT
 from builder.cli.environment import Environment
 from builder.cli.installation import installed, pinned
 from builder.effects.docker_endpoint import engine_answers
 from builder.effects.jdk import javac_version
 from builder.effects.ndk import find_ndk
+from builder.effects.trust_store import extra_certificates
 from builder.errors import UsageError
 from builder.model.target import Target
 from builder.model.toolchain import ImageToolchain, LocalToolchain, Toolchain
 from builder.package_files import templates_root
 from builder.planning import ToolchainOf
-from builder.ports import Workshop
+from builder.ports import Log, Workshop
+
+if TYPE_CHECKING:
+    from builder.effects.docker_images import Images
 
 Choice = Literal["auto", "docker", "local"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchains:
-    """The toolchain of each target, the workshop of each toolchain, the versions they work with."""
+    """The toolchain of each target, the workshop of each toolchain, the versions they work with.
+
+    ``obtain`` makes the images of toolchains, where they are images. ``otherwise`` is set where
+    the user left the choice to us: the other kind, which makes the same bytes.
+    """
 
     of: ToolchainOf
     workshop: Callable[[Toolchain], Workshop]
     versions: tuple[tuple[str, str], ...]
+    obtain: Callable[[Iterable[Toolchain], Log, threading.Event], None] | None = None
+    otherwise: Callable[[], Toolchains] | None = None
 
 
 def choose(choice: Choice, targets: tuple[Target, ...], environment: Environment) -> Toolchains:
-    """Return what ``--toolchain`` asks for; ``auto`` is Docker where an engine answers.
+    """Return what ``--toolchain`` asks for; ``auto`` is Docker where an engine answers, at first.
 
-    Raises ``UsageError``: ``missing-package`` where a local build lacks what it imports, and as
-    ``find_ndk`` does.
+    Raises ``UsageError``: ``missing-package`` where a local build lacks what it imports,
+    ``broken-environment`` where what writes bundles is of another version, and as ``find_ndk``
+    does.
     """
-    in_docker = choice == "docker" or (choice == "auto" and engine_answers(environment.variables))
-    return _docker(targets, environment) if in_docker else _local(targets, environment)
+    kinds = {
+        "docker": partial(_docker, targets, environment),
+        "local": partial(_local, targets, environment),
+    }
+    if choice != "auto":
+        return kinds[choice]()
+    first = "docker" if engine_answers(environment.variables) else "local"
+    second = "local" if first == "docker" else "docker"
+    return replace(kinds[first](), otherwise=kinds[second])
 
 
 def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
@@ -55,6 +74,8 @@ def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
             where=sys.prefix,
             remedy="see what mends it: boardwright doctor",
         )
+    if wrong := _wrong_versions(versions):
+        raise broken_environment(f"{', '.join(wrong)} would write other bundles")
     toolchain = LocalToolchain(versions=tuple(sorted(versions.items())))
     ndk = find_ndk(environment.ndk_home) if any(map(_may_use_ndk, targets)) else None
     javac = ("javac", javac_version(environment.search_path))
@@ -70,6 +91,16 @@ def _local(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
         workshop=_once(lambda: _local_workshop(environment)),
         versions=_with_own(versions),
     )
+
+
+def _wrong_versions(versions: Mapping[str, str]) -> list[str]:
+    """Return which versions are not those that are pinned to the byte."""
+    wanted = pinned()
+    return [
+        f"{name} {versions[name]} in place of {wanted[name]}"
+        for name in EXACT
+        if versions[name] != wanted[name]
+    ]
 
 
 def _may_use_ndk(target: Target) -> bool:
@@ -97,7 +128,7 @@ def _once(make: Callable[[], Workshop]) -> Callable[[Toolchain], Workshop]:
 
 def _docker(targets: tuple[Target, ...], environment: Environment) -> Toolchains:
     common_base = environment.base_image or targets[0].toolchain.image
-    certificates = _extra_certificates(environment)
+    certificates = extra_certificates(environment.variables)
 
     @cache
     def image_of(target: Target | None) -> ImageToolchain:
@@ -117,41 +148,40 @@ def _docker(targets: tuple[Target, ...], environment: Environment) -> Toolchains
         of=image_of,
         workshop=_once(lambda: _docker_workshop(environment)),
         versions=_with_own(pinned()),
+        obtain=partial(_obtain, environment),
     )
 
 
 def _docker_workshop(environment: Environment) -> Workshop:
+    from builder.effects.docker_workshop import DockerWorkshop
+
+    return DockerWorkshop(images=images_of(environment))
+
+
+def images_of(environment: Environment) -> Images:
+    """Return the images of the engine that answers. Raises as ``connect`` does."""
     from builder.effects.docker_engine import connect
     from builder.effects.docker_images import Images
-    from builder.effects.docker_workshop import DockerWorkshop
     from builder.toolchain.image import build_arguments
 
-    images = Images(
+    return Images(
         engine=connect(environment.variables),
         locks=environment.cache_root / "locks",
         build_arguments=build_arguments(environment.variables),
     )
-    return DockerWorkshop(images=images)
+
+
+def _obtain(
+    environment: Environment, toolchains: Iterable[Toolchain], log: Log, cancel: threading.Event
+) -> None:
+    images = images_of(environment)
+    for toolchain in toolchains:
+        assert isinstance(toolchain, ImageToolchain)
+        images.ensure(toolchain, log=log, cancel=cancel)
 
 
 def _requirements() -> str:
     return (templates_root() / "toolchain" / "requirements.lock").read_text(encoding="utf-8")
-
-
-def _extra_certificates(environment: Environment) -> str | None:
-    file = environment.variables.get("PIP_CERT") or environment.variables.get("SSL_CERT_FILE")
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="ascii", errors="ignore")
-    except OSError as error:
-        raise UsageError(
-            "cannot read the extra CA certificates",
-            reason="unreadable-certificates",
-            where=file,
-            why=error.strerror,
-            remedy="correct or unset PIP_CERT and SSL_CERT_FILE",
-        ) from None
 
 
 def _with_own(versions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

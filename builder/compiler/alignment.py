@@ -80,28 +80,41 @@ class _Known:
     graph: onnx.GraphProto
     positions: Mapping[str, Sequence[int]]  # of the nodes that are called so
     types: Mapping[str, onnx.TypeProto]
-    users: Mapping[str, Sequence[int]]
+    producers: Mapping[str, int]
 
     @classmethod
     def of(cls, graph: onnx.GraphProto) -> _Known:
         positions: dict[str, list[int]] = {}
-        users: dict[str, list[int]] = {}
+        producers: dict[str, int] = {}
         for at, node in enumerate(graph.node):
             positions.setdefault(_on_one_line(node_name(at, node)), []).append(at)
-            for name in node.input:
-                users.setdefault(name, []).append(at)
-        return cls(graph=graph, positions=positions, types=value_types(graph), users=users)
+            producers |= dict.fromkeys(node.output, at)
+        types = value_types(graph)
+        return cls(graph=graph, positions=positions, types=types, producers=producers)
 
     def shown(self, tensor: Dumped) -> Aligned | None:
         """Return what ``tensor`` shows: of the values it may show, the one latest in the graph."""
         members = sorted({at for name in tensor.nodes for at in self.positions.get(name, ())})
+        before = {at: self._before(at) for at in members}
         for at in reversed(members):
+            if not all(each in before[at] or at in before[each] for each in members):
+                continue  # a branch beside another: the tensor holds them all
+            behind = tuple(member for member in members if member <= at)
             for name in self.graph.node[at].output:
                 if name and self._may_show(tensor, name):
                     shape = _shape(self.types[name])
-                    behind = tuple(member for member in members if member <= at)
                     return Aligned(dumped=tensor, value=name, shape=shape, positions=behind)
         return None
+
+    def _before(self, at: int) -> set[int]:
+        """Return the node and all that it follows from."""
+        found, waiting = {at}, [at]
+        while waiting:
+            inputs = self.graph.node[waiting.pop()].input
+            new = {self.producers[name] for name in inputs if name in self.producers} - found
+            found |= new
+            waiting += new
+        return found
 
     def _may_show(self, tensor: Dumped, name: str) -> bool:
         kind = self.types.get(name)

@@ -77,7 +77,20 @@ def llvm_target(platform: Platform, cpu: Cpu | CpuVariant) -> tvm.target.Target:
             reason="unknown-mcpu",
             remedy="did you mean: " + ", ".join(get_close_matches(cpu.mcpu, known, 5, 0.3)),
         )
+    if platform.arch == "armv7" and not _has_neon(description):
+        raise UsageError(
+            f"{cpu.mcpu} has no NEON",
+            reason="unknown-mcpu",
+            remedy="name an Armv7-A core (cortex-a7, cortex-a8, …): none older is supported",
+        )
     return target
+
+
+def _has_neon(description: dict[str, Any]) -> bool:
+    """Tell whether LLVM's own idea of a CPU includes NEON, whatever a target adds to it."""
+    alone = {key: value for key, value in description.items() if key != "mattr"}
+    has = tvm.target.codegen.target_has_features("neon", tvm.target.Target(alone))
+    return bool(has)
 
 
 def _triple(platform: Platform) -> str:

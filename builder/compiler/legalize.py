@@ -9,32 +9,15 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
-from builder.compiler import tensors
+from builder.compiler import selections, tensors
 from builder.compiler.kernels import division, joining, local_response
 from builder.compiler.operators import responses
-
-Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]
+from builder.compiler.selections import Legalization
 
 
 def legalize(mod: tvm.IRModule, _facts: object) -> tvm.IRModule:
     """Lower every Relax operator to a kernel."""
     return relax.transform.LegalizeOps(_OWN)(mod)
-
-
-def _clip(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
-    """Clip by comparisons that a NaN fails: it stays NaN, as in ONNX, at the same speed."""
-    low, high = (float(bound.value) for bound in call.args[1:])
-
-    def compute(data: te.Tensor) -> te.Tensor:
-        def element(*at: Any) -> Any:
-            value = data[at]
-            least, most = (tirx.const(bound, data.dtype) for bound in (low, high))
-            raised = tirx.Select(value < least, least, value)
-            return tirx.Select(value > most, most, raised)
-
-        return te.compute(data.shape, element, name="clip")
-
-    return builder.call_te(compute, call.args[0], primfunc_name_hint="clip")
 
 
 def _extreme(name: str, combine: Callable[[Any, Any], Any], sign: int) -> Legalization:
@@ -146,10 +129,14 @@ _SMALL = 1e-30
 
 _OWN: dict[str, Legalization] = {
     responses.OPERATOR: _local_response,
-    "relax.clip": _clip,
+    "relax.clip": selections.clip,
     "relax.concat": _concat,
     "relax.divide": _whole(_divide),
     "relax.floor_mod": _whole(_stock),
+    "relax.maximum": selections.maximum,
+    "relax.minimum": selections.minimum,
+    "relax.nn.relu": selections.relu,
+    "relax.sign": selections.sign,
     "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
     "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
     "relax.mod": _whole(_stock),

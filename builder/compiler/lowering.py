@@ -75,7 +75,20 @@ def lower(
     """
     program = _Program(weights=weights, node_names=node_names, joining=joining.of_spans(mod))
     program.read(mod["main"])
+    _expect(program.outputs, signature)
     return _place(program, signature)
+
+
+def _expect(outputs: Sequence[Tensor], signature: Signature) -> None:
+    """Raise ``ModelRefused`` where kernels would write other than the caller's buffers hold."""
+    for tensor, spec in zip(outputs, signature.outputs, strict=True):
+        if (tensor.shape, tensor.dtype) != (spec.shape, spec.dtype):
+            raise ModelRefused(
+                f"the conversion of what {spec.name!r} follows from gives {tensor.dtype}"
+                f"{list(tensor.shape)}, where the model says {spec.dtype}{list(spec.shape)}",
+                reason="converted-otherwise",
+                remedy="please report it; see whether another operator set is converted rightly",
+            )
 
 
 @dataclass(slots=True, kw_only=True)

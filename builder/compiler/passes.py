@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import tvm
 from tvm import relax
 
-from builder.compiler import blocking, constants, legalize, provenance, siblings, vector_math
+from builder.compiler import (
+    blocking,
+    constants,
+    fusing,
+    legalize,
+    provenance,
+    siblings,
+    vector_math,
+)
 from builder.compiler.kernels import dispatch, work
 from builder.compiler.vector_unit import VectorUnit, vector_unit
 from builder.model.target import Cpu, Platform
@@ -72,6 +80,7 @@ PIPELINE: tuple[Pass, ...] = (
     _stock("canonicalize-again", Transform.CanonicalizeBindings),
     Pass(name="legalize", apply=legalize.legalize),
     _stock("annotate-patterns", Transform.AnnotateTIROpPattern),
+    Pass(name="cut-long-chains", apply=fusing.cut_long_chains),
     Pass(name="fuse", apply=_fuse),
     _stock("fuse-tir", Transform.FuseTIR),
     _stock("drop-dead-kernels", Transform.DeadCodeElimination),

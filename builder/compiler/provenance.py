@@ -19,6 +19,9 @@ _PREFIX = "onnx_"
 Nodes = tuple[int, ...]
 """Positions in the prepared graph's node list."""
 
+NOBODY = "onnx_n"
+"""The name of a binding that computes no node: an input of the model in another layout."""
+
 
 def nodes_of(var: relax.Var) -> Nodes:
     """Return the ONNX nodes named by a variable; empty where it carries none."""
@@ -28,6 +31,11 @@ def nodes_of(var: relax.Var) -> Nodes:
     # What follows the "n" only keeps names apart: onnx_3_4_n7 is the seventh binding renamed.
     listed = name.removeprefix(_PREFIX).split("n", 1)[0]
     return tuple(int(part) for part in listed.split("_") if part)
+
+
+def of_value(var: relax.Var) -> str:
+    """Return the name of a binding that only moves the value of ``var``: its nodes, no others."""
+    return str(var.name) if nodes_of(var) else NOBODY
 
 
 def joined(variables: Iterable[relax.Var]) -> str:
@@ -78,11 +86,13 @@ def attributed(
     """Extend ``known`` to the other bindings.
 
     An alias belongs to what it renames (an output takes the place of what it shows); any other
-    unnamed binding to the next known one after it.
+    unnamed binding to the next known one after it, but one that is nobody's.
     """
     result: dict[relax.Var, Nodes] = {}
     pending: list[relax.Var] = []
     for binding in bindings(function):
+        if str(binding.var.name).startswith(NOBODY):
+            continue
         pending.append(binding.var)
         nodes = known.get(binding.var) or nodes_of(binding.var)
         if isinstance(binding.value, relax.Var):

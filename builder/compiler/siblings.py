@@ -224,5 +224,5 @@ class _Merger(relax.PyExprMutator):  # type: ignore[misc]
         start = 0
         for end, channels in zip(family.ends, family.channels, strict=True):
             part = relax.op.strided_slice(value, [1], [start], [start + channels])
-            self.set_var_remap(end, self.builder_.emit(part, hint))
+            self.set_var_remap(end, self.builder_.emit(part, str(end.name)))
             start += channels

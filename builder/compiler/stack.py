@@ -14,6 +14,8 @@ from typing import Any
 import tvm
 from tvm import tirx
 
+from builder.compiler import vector_math
+
 PIPELINE = "boardwright"
 """The name to give to ``tvm.tirx.build`` and ``relax.build``."""
 
@@ -32,7 +34,18 @@ def register() -> None:
 
 def _passes() -> tuple[Any, Any, Any]:
     lower, finish_host, finish_device = tirx.get_tir_pipeline("default")
-    return tvm.transform.Sequential([lower, _keep_small_locals()]), finish_host, finish_device
+    return (
+        tvm.transform.Sequential([lower, _keep_small_locals()]),
+        lambda: _with_vector_math(finish_host()),
+        finish_device,
+    )
+
+
+def _with_vector_math(finish: Any) -> Any:
+    def finished(mod: tvm.IRModule, _context: Any) -> tvm.IRModule:
+        return vector_math.linked(finish, mod)
+
+    return tvm.transform.module_pass(finished, opt_level=0, name="LinkVectorMath")
 
 
 def _keep_small_locals() -> Any:

@@ -3,18 +3,25 @@
 LLVM turns these into one call of libm a lane. The polynomials below are for float32; each docstring
 gives the largest error found over the range (tests/unit/compiler/test_vector_math.py holds them to
 it).
+
+TVM's simplifier puts each variable's value in its place wherever it looks, and so a polynomial of a
+polynomial of a polynomial kept it busy for a minute. Therefore TVM sees calls only, which become
+LLVM functions that are written for the purpose, linked in and inlined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
 import tvm
 from tvm import tirx
 from tvm.tirx.op import register_intrin_lowering
+
+from builder.compiler.vector_ir import Formula, Value, clamped, definition, polynomial
 
 Expr = Any
 
@@ -30,7 +37,9 @@ _EXP = (
     4.1665795894e-2,
     1.6666665459e-1,
     5.0000001201e-1,
+    1.0,
 )
+_EXP_TO_0, _EXP_TO_INFINITY = -104.0, 89.0
 _EXP2 = (
     1.3264726899476823e-3,
     9.6715126605986480e-3,
@@ -39,8 +48,10 @@ _EXP2 = (
     6.9314697759847240e-1,
     1.0,
 )
-_TO_EXPONENT = 12582912.0 + 127.0
-"""Added to a small float32 it leaves, in the lowest bits, its nearest whole number's exponent."""
+_TO_WHOLE = 12582912.0
+"""Added to a small float32 it leaves, in the lowest bits, the nearest whole number."""
+_BIAS = 127
+"""Of a float32's exponent."""
 _LN2 = 0.69314718055994531
 _ROOT_HALF_BITS = 0x3F3504F3
 _LEAST_NORMAL, _LIFT = 1.17549435e-38, 23
@@ -73,151 +84,127 @@ _ERF_DOWN = (
 )
 
 
+def exp(x: Value) -> Value:
+    """Relative error below 2e-7, infinite from 88.7228 up; results below 1.2e-38 are subnormal.
+
+    The power of two is multiplied in half by half: its exponents reach from -150 to 128.
+    """
+    y = clamped(x, _EXP_TO_0, _EXP_TO_INFINITY)
+    shifted = y * _LOG2E + (_TO_WHOLE + 2 * _BIAS)
+    n = shifted - (_TO_WHOLE + 2 * _BIAS)
+    r = y - n * _LN2_HIGH - n * _LN2_LOW
+    first = shifted.bits() >> 1
+    second = shifted.bits() - first
+    power = (first << 23).bits()
+    return (polynomial(r, _EXP) * r * power + power) * (second << 23).bits()
+
+
+def exp2(x: Value) -> Value:
+    """Relative error below 2.5e-7; 0 from -127 down, saturates at 2^127; NaN stays NaN."""
+    y = clamped(x, -127.0, 127.0)
+    shifted = y + (_TO_WHOLE + _BIAS)
+    power = (shifted.bits() << 23).bits()
+    return polynomial(y - (shifted - (_TO_WHOLE + _BIAS)), _EXP2) * power
+
+
+def log(x: Value) -> Value:
+    """Relative error below 3e-7, subnormal numbers included; NaN below 0."""
+    low = x < _LEAST_NORMAL
+    bits = low.select(x * 2.0**_LIFT, x).bits()
+    exponent = (bits - _ROOT_HALF_BITS) >> 23
+    part = (bits - (exponent << 23)).bits() - 1.0
+    whole = exponent.to_float() - low.select(float(_LIFT), x.of(0.0))
+    found = polynomial(part, _LOG) * part + whole * _LN2
+    below = (x < 0.0).select(math.nan, x.of(-math.inf))
+    return (x < math.inf).select((x > 0.0).select(found, below), x)
+
+
+def erf(x: Value) -> Value:
+    """Absolute error below 4e-7: a quotient of polynomials on [-4, 4], constant outside."""
+    y = clamped(x, -4.0, 4.0)
+    z = y * y
+    return y * polynomial(z, _ERF_UP) / polynomial(z, _ERF_DOWN)
+
+
+def sigmoid(x: Value) -> Value:
+    """Relative error below 4e-7."""
+    return 1.0 / (exp(0.0 - x) + 1.0)
+
+
+def tanh(x: Value) -> Value:
+    """Absolute error below 3e-7, by exp; small arguments keep their relative error by x - x^3/3."""
+    whole = 1.0 - 2.0 / (exp(x * 2.0) + 1.0)
+    near = x - x * x * x * (1.0 / 3.0)
+    return (x.magnitude() < 0.02).select(near, whole)
+
+
+_FORMULAS: Mapping[str, Formula] = {
+    "exp": exp,
+    "exp2": exp2,
+    "erf": erf,
+    "log": log,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+}
+
+_needed: ContextVar[dict[str, str]] = ContextVar("_needed")
+"""The text of each function that is called by the module being lowered, by its symbol."""
+
+
 @cache
 def register() -> None:
-    """Make TVM's LLVM code generator use these for float32, and TVM's own for other types."""
-    for name, lowering in (
-        ("tirx.exp", exp),
-        ("tirx.exp2", exp2),
-        ("tirx.erf", erf),
-        ("tirx.log", log),
-        ("tirx.sigmoid", sigmoid),
-        ("tirx.tanh", tanh),
-    ):
-        register_intrin_lowering(name, "llvm", f=lowering, level=_OVERRIDE)
+    """Make TVM's LLVM code generator use these for float32, and TVM's own for other types.
+
+    Only ``linked`` modules can be: those of ``stack.PIPELINE``.
+    """
+    for name, formula in _FORMULAS.items():
+        register_intrin_lowering(
+            f"tirx.{name}", "llvm", f=_lowering(name, formula), level=_OVERRIDE
+        )
     # Else TVM calls it lane by lane, and LLVM makes vectors of half the width of that.
     tvm.ir.Op.get("tirx.erf").set_attr("TVectorizable", True)
 
 
-def _for_float32(name: str, lower: Callable[[Expr, str], Expr]) -> Callable[[Expr], Expr]:
+def linked(lower: Callable[[tvm.IRModule], tvm.IRModule], mod: tvm.IRModule) -> tvm.IRModule:
+    """Return ``lower(mod)`` with the functions that its intrinsics became calls of."""
+    needed: dict[str, str] = {}
+    token = _needed.set(needed)
+    try:
+        mod = lower(mod)
+    finally:
+        _needed.reset(token)
+    if needed:
+        variable, function = min(mod.functions.items(), key=lambda item: item[0].name_hint)
+        text = tvm.ir.StringImm("\n".join(needed[symbol] for symbol in sorted(needed)))
+        place = tirx.IntImm("int32", 0)
+        body = tirx.AttrStmt(place, "pragma_import_llvm", text, function.body)
+        mod.update_func(variable, function.with_body(body))
+    return mod
+
+
+def _lowering(name: str, formula: Formula) -> Callable[[Expr], Expr]:
     stock = _stock(name)
 
     def lowering(call: Expr) -> Expr:
         dtype = str(call.ty.dtype)
-        if not dtype.startswith("float32"):
-            return stock(call) if stock else _bound(call.args[0], lambda x: lower(x, dtype))
-        return _bound(call.args[0], lambda x: lower(x, dtype))
+        if dtype.partition("x")[0] != "float32":
+            return stock(call)
+        lanes = int(tvm.DataType(dtype).lanes)
+        symbol = f"boardwright_{name}_{lanes}"
+        _needed.get()[symbol] = definition(symbol, formula, lanes)
+        return tirx.call_pure_extern(dtype, symbol, *call.args)
 
-    lowering.__doc__ = lower.__doc__
     return lowering
 
 
-def _stock(name: str) -> Callable[[Expr], Expr] | None:
-    """Return how TVM itself lowers an intrinsic; None where it is no call (sigmoid)."""
+def _stock(name: str) -> Callable[[Expr], Expr]:
+    """Return how TVM itself lowers an intrinsic; sigmoid has no such function."""
     operator = tvm.ir.Op.get(f"tirx.{name}")
     lowerings = (operator.get_attr(f"{kind}.FLowerIntrinsic") for kind in ("llvm", "default"))
-    return next((one for one in lowerings if one is not None), None)
+    return next((one for one in lowerings if one is not None), _plain_sigmoid)
 
 
-def _bound(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
-    """Return ``body`` of a variable that holds ``value``: it is computed once."""
-    variable = tirx.Var("t", value.ty)
-    return tirx.Let(variable, value, body(variable))
-
-
-def _horner(x: Expr, coefficients: Sequence[float], dtype: str) -> Expr:
-    result: Expr = tirx.const(coefficients[0], dtype)
-    for coefficient in coefficients[1:]:
-        result = result * x + tirx.const(coefficient, dtype)
-    return result
-
-
-def _clamped(x: Expr, low: float, high: float, dtype: str) -> Expr:
-    """Clamp by comparisons, which a NaN fails and so passes through.
-
-    The raised value has no variable of its own: with one TVM took minutes over polynomials of
-    polynomials (Mish).
-    """
-    least, most = tirx.const(low, dtype), tirx.const(high, dtype)
-    return tirx.Select(x > most, most, tirx.Select(x < least, least, x))
-
-
-def _exp(x: Expr, dtype: str) -> Expr:
-    """Relative error below 2e-7; saturates where float32 does; NaN stays NaN."""
-
-    def c(value: float) -> Expr:
-        return tirx.const(value, dtype)
-
-    integer = dtype.replace("float32", "int32")
-
-    def power(n: Expr) -> Expr:
-        exponent = (n.astype(integer) + tirx.const(127, integer)) << tirx.const(23, integer)
-        return tirx.reinterpret(dtype, exponent)
-
-    def of(n: Expr, r: Expr) -> Expr:
-        return (_horner(r, _EXP, dtype) * r * r + r + c(1.0)) * power(n)
-
-    def reduced(y: Expr) -> Expr:
-        return _bound(
-            tirx.floor(y * c(_LOG2E) + c(0.5)),
-            lambda n: _bound(y - n * c(_LN2_HIGH) - n * c(_LN2_LOW), lambda r: of(n, r)),
-        )
-
-    # Below the least normal number the exponent's bits come out as 0: exp(-inf) is 0, not small.
-    return _bound(_clamped(x, -88.0, 88.3762626647949, dtype), reduced)
-
-
-def _exp2(x: Expr, dtype: str) -> Expr:
-    """Relative error below 2.5e-7; 0 from -127 down, saturates at 2^127; NaN stays NaN."""
-    integer = dtype.replace("float32", "int32")
-    shift = tirx.const(_TO_EXPONENT, dtype)
-
-    def of(y: Expr, shifted: Expr) -> Expr:
-        power = tirx.reinterpret(integer, shifted) << tirx.const(23, integer)
-        part = _bound(y - (shifted - shift), lambda r: _horner(r, _EXP2, dtype))
-        return part * tirx.reinterpret(dtype, power)
-
-    inside = _clamped(x, -127.0, 127.0, dtype)
-    return _bound(inside, lambda y: _bound(y + shift, lambda shifted: of(y, shifted)))
-
-
-def _log(x: Expr, dtype: str) -> Expr:
-    """Relative error below 3e-7, subnormal numbers included; NaN below 0."""
-    integer = dtype.replace("float32", "int32")
-    low = x < tirx.const(_LEAST_NORMAL, dtype)
-
-    def c(value: float) -> Expr:
-        return tirx.const(value, dtype)
-
-    def of(bits: Expr, exponent: Expr) -> Expr:
-        part = tirx.reinterpret(dtype, bits - (exponent << tirx.const(23, integer))) - c(1.0)
-        whole = exponent.astype(dtype) - tirx.Select(low, c(float(_LIFT)), c(0.0))
-        return _bound(part, lambda f: _horner(f, _LOG, dtype) * f + whole * c(_LN2))
-
-    def reduced(bits: Expr) -> Expr:
-        exponent = (bits - tirx.const(_ROOT_HALF_BITS, integer)) >> tirx.const(23, integer)
-        return _bound(exponent, lambda e: of(bits, e))
-
-    lifted = tirx.Select(low, x * c(2.0**_LIFT), x)
-    found = _bound(tirx.reinterpret(integer, lifted), reduced)
-    below = tirx.Select(x < c(0.0), c(math.nan), c(-math.inf))
-    return tirx.Select(x < c(math.inf), tirx.Select(x > c(0.0), found, below), x)
-
-
-def _erf(x: Expr, dtype: str) -> Expr:
-    """Absolute error below 4e-7: a quotient of polynomials on [-4, 4], constant outside."""
-
-    def of(y: Expr, z: Expr) -> Expr:
-        return y * _horner(z, _ERF_UP, dtype) / _horner(z, _ERF_DOWN, dtype)
-
-    inside = _clamped(x, -4.0, 4.0, dtype)
-    return _bound(inside, lambda y: _bound(y * y, lambda z: of(y, z)))
-
-
-def _sigmoid(x: Expr, dtype: str) -> Expr:
-    """Relative error below 4e-7."""
-    one = tirx.const(1.0, dtype)
-    return one / (one + tirx.exp(tirx.const(0.0, dtype) - x))
-
-
-def _tanh(x: Expr, dtype: str) -> Expr:
-    """Absolute error below 3e-7, by exp; small arguments keep their relative error by x - x^3/3."""
-    one, two = tirx.const(1.0, dtype), tirx.const(2.0, dtype)
-    whole = one - two / (tirx.exp(x * two) + one)
-    near = x - x * x * x * tirx.const(1.0 / 3.0, dtype)
-    return tirx.Select(tirx.abs(x) < tirx.const(0.02, dtype), near, whole)
-
-
-exp, exp2 = _for_float32("exp", _exp), _for_float32("exp2", _exp2)
-erf, log = _for_float32("erf", _erf), _for_float32("log", _log)
-sigmoid, tanh = _for_float32("sigmoid", _sigmoid), _for_float32("tanh", _tanh)
+def _plain_sigmoid(call: Expr) -> Expr:
+    dtype = str(call.ty.dtype)
+    one, zero = tirx.const(1.0, dtype), tirx.const(0.0, dtype)
+    return one / (one + tirx.exp(zero - call.args[0]))

@@ -48,6 +48,24 @@ class Images:
         with _held(self.locks / f"image-{image_key(toolchain)}.lock", cancel):
             return self._find(toolchain) or self._build(toolchain, log, cancel)
 
+    def why_none(self, base: str) -> str | None:
+        """Return why no image can be made from ``base``, asking its registry; None where one can.
+
+        Nothing is pulled. Raises ``BuildFailed`` ``engine-lost``.
+        """
+        import docker.errors
+
+        if self._inspect(base):
+            return None
+        if "@" not in base:
+            return f"the engine has no image {base}"
+        with engine_calls(f"asking for {base}"), self.engine.client() as client:
+            try:
+                client.inspect_distribution(base)
+            except docker.errors.APIError as error:
+                return f"{base.partition('@')[0]} cannot be pulled: {error.explanation}"
+        return None
+
     def _build(self, toolchain: ImageToolchain, log: Log, cancel: threading.Event) -> str:
         self._ensure_base(base_image(toolchain), log, cancel)
         log(f"building the image {image_tag(toolchain)}")

@@ -22,16 +22,13 @@ from builder.effects.payload_events import (
     decode_event,
     log_line,
 )
-from builder.effects.payload_process import PayloadProcess, Stream
+from builder.effects.payload_process import PayloadProcess, Stream, payload_environ
 from builder.errors import BoardwrightError, BuildFailed, Interrupted
 from builder.model.source import Source
-from builder.package_files import package_root
 from builder.ports import Log
 from builder.steps import Step
 from builder.wire import Job, dump_job
 
-_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LD_LIBRARY_PATH")
-_PASSED_ON_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_")
 _TAIL_LINES = 20
 
 
@@ -54,7 +51,7 @@ class LocalWorkshop:
         self._tmp = cache_root.absolute() / "tmp"
         self._zig = cache_root.absolute() / ZIG
         self._in_use = InUse(cache_root.absolute() / "locks")
-        self._environ = _cleaned(environ)
+        self._environ = payload_environ(environ)
 
     def perform(
         self,
@@ -154,19 +151,6 @@ class _Heard:
                     self.failure = failure
                 case PayloadDone():
                     self.done = True
-
-
-def _cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    passed_on = {
-        name: value
-        for name, value in environ.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
-    return passed_on | {
-        "PYTHONPATH": str(package_root().parent),
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-    }
 
 
 def _empty(folder: Path) -> None:

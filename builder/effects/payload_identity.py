@@ -13,6 +13,7 @@ from pathlib import Path
 from builder.fingerprint import PayloadIdentity
 
 PAYLOAD_SOURCES = (
+    "broken_environment.py",
     "bundle",
     "compiler",
     "beneath.py",

@@ -14,13 +14,30 @@ from pathlib import Path
 from typing import Literal
 
 from builder.effects.payload_events import LineSplitter
+from builder.package_files import package_root
 
 Stream = Literal["stdout", "stderr"]
 
+_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LD_LIBRARY_PATH")
+_PASSED_ON_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_")
 _POLL_S = 0.1
 _STEP_S = 0.01
 _GRACE_S = 2.0
 _PIECE_BYTES = 1 << 16
+
+
+def payload_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of ``environ`` a payload process gets, and what every one of them gets."""
+    passed_on = {
+        name: value
+        for name, value in environ.items()
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    return passed_on | {
+        "PYTHONPATH": str(package_root().parent),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }
 
 
 class PayloadProcess:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,19 @@ from builder.effects.digest_memo import DigestMemo, sha256_of
 from builder.effects.durable import (
     copy_synced,
     refusals,
+    remove_tree,
     sync_folder,
     write_atomically,
     write_synced,
 )
 from builder.effects.ownership import owned_folder, sweep
 from builder.effects.swap import put_in_place
-from builder.errors import BuildFailed, UsageError
-from builder.model.receipt import Receipt
+from builder.errors import UsageError
+from builder.model.receipt import LastGood, Receipt
 
 _RECEIPT = "receipt.json"
+_LAST_GOOD = "last-good.json"
+_EVIDENCE = "bisect"
 _RECEIPT_BYTES = 64 << 20
 _BUNDLE = "bundle"
 _ARCHIVE = "bundle.tar.gz"
@@ -37,6 +41,20 @@ class _PublishedFile:
     path: str
     sha256: str
     executable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Good:
+    """A receipt at ``path`` that tells of a bundle with ``files``."""
+
+    path: Path
+    receipt: Receipt
+    files: tuple[_PublishedFile, ...]
+    written: datetime
+
+    @property
+    def is_current(self) -> bool:
+        return self.path.name == _RECEIPT
 
 
 class Publisher:
@@ -58,19 +76,21 @@ class Publisher:
         return self._place(model, target) / _BUNDLE
 
     def is_current(self, model: str, target: str, key: str) -> Receipt | None:
-        """Return the receipt that lies there when it is of ``key`` and its bundle is untouched.
+        """Return the receipt of the bundle there when it is of ``key`` and the bundle is untouched.
 
-        Files added by others do not count. Large files are read only when their stamp is unknown.
+        Failed builds since do not count, nor do files added by others. Large files are read only
+        when their stamp is unknown.
         """
+        for good in _good_receipts(self._place(model, target)):
+            if self._is_about(good.receipt, model, target, key) and self._is_whole(good):
+                return good.receipt
+        return None
+
+    def last_good(self, model: str, target: str) -> LastGood | None:
+        """Return what is known of the bundle that lies there, whatever was built since."""
         place = self._place(model, target)
-        try:
-            content = json.loads(read_plain(place / _RECEIPT, _RECEIPT_BYTES))
-            receipt, files = Receipt.from_json(content), _files_from_json(content)
-            if not self._is_about(receipt, model, target, key):
-                return None
-            return receipt if all(self._is_untouched(place, file) for file in files) else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None
+        good = next(_good_receipts(place), None)
+        return _last_good(good) if good and (place / _BUNDLE).is_dir() else None
 
     def publish(self, receipt: Receipt, assembled: Path) -> Path:
         """Put the artifact that holds a bundle and its receipt in place; return that folder."""
@@ -86,29 +106,35 @@ class Publisher:
         return place
 
     def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
-        """Put the receipt of a failed target in the place of whatever was there.
+        """Put the receipt of a failed target beside the last good bundle, which stays as it is.
 
-        The files of the folder ``evidence`` lie beside it then, in ``bisect/``.
+        The receipt of that bundle is ``last-good.json`` then. The files of the folder ``evidence``
+        replace ``bisect/``.
         """
         place = self._place(receipt.model, receipt.target)
-        try:
-            with self._refusals(), self._replacing(place) as fresh:
-                for path, source in regular_files(evidence) if evidence else ():
-                    self._copied(source, fresh, f"bisect/{path}", place)
-                write_synced(fresh / _RECEIPT, _dump(receipt, ()))
-        except BuildFailed:
-            # Where not even that can be written, what is no longer true can still go.
-            with suppress(OSError):
-                (place / _RECEIPT).unlink()
-            raise
+        with self._refusals():
+            place.mkdir(parents=True, exist_ok=True)
+            # A rename first: where the new receipt cannot be written, none says that all is well.
+            good = next(_good_receipts(place), None)
+            if good and good.is_current:
+                good.path.replace(place / _LAST_GOOD)
+            self._replace_evidence(place, evidence)
+            write_atomically(place / _RECEIPT, _dump(receipt, ()))
         return place
 
     def update_receipt(self, receipt: Receipt) -> None:
-        """Replace the receipt of a bundle that stays as it is."""
-        path = self._place(receipt.model, receipt.target) / _RECEIPT
+        """Replace the receipt of a bundle that stays as it is, unless only the seconds differ.
+
+        What a failed build left goes.
+        """
+        place = self._place(receipt.model, receipt.target)
+        good = next(_good_receipts(place), None)
+        if good is None or (good.is_current and _says_the_same(good.receipt, receipt)):
+            return
         with self._refusals():
-            files = _files_from_json(json.loads(read_plain(path, _RECEIPT_BYTES)))
-            write_atomically(path, _dump(receipt, files))
+            write_atomically(place / _RECEIPT, _dump(receipt, good.files))
+            remove_tree(place / _LAST_GOOD)
+            remove_tree(place / _EVIDENCE)
 
     def _place(self, model: str, target: str) -> Path:
         for name in (model, target):
@@ -130,10 +156,22 @@ class Publisher:
             self.bundle_path(model, target)
         )
 
+    def _is_whole(self, good: _Good) -> bool:
+        with suppress(OSError):
+            return all(self._is_untouched(good.path.parent, file) for file in good.files)
+        return False
+
     def _is_untouched(self, place: Path, file: _PublishedFile) -> bool:
         path = place / file.path
         executable = bool(path.lstat().st_mode & 0o100)
         return executable == file.executable and self._memo.sha256(path) == file.sha256
+
+    def _replace_evidence(self, place: Path, evidence: Path | None) -> None:
+        remove_tree(place / _EVIDENCE)
+        if evidence is not None:
+            with self._replacing(place / _EVIDENCE) as fresh:
+                for path, source in regular_files(evidence):
+                    self._copied(source, fresh, path, place / _EVIDENCE)
 
     @contextmanager
     def _replacing(self, place: Path) -> Iterator[Path]:
@@ -169,6 +207,36 @@ def _published_paths(receipt: Receipt, assembled: Path) -> Iterator[tuple[str, P
     for path, source in regular_files(assembled / _BUNDLE):
         yield f"{_BUNDLE}/{path}", source
     yield f"{receipt.model}-{receipt.target}.tar.gz", assembled / _ARCHIVE
+
+
+def _good_receipts(place: Path) -> Iterator[_Good]:
+    """Give the receipts in ``place`` that tell of a bundle, the newest first."""
+    for path in (place / _RECEIPT, place / _LAST_GOOD):
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            content, written = json.loads(read_plain(path, _RECEIPT_BYTES)), path.stat().st_mtime
+            good = _Good(
+                path=path,
+                receipt=Receipt.from_json(content),
+                files=_files_from_json(content),
+                written=datetime.fromtimestamp(int(written), UTC),
+            )
+            if good.receipt.status == "ok" and good.receipt.bundle is not None:
+                yield good
+
+
+def _says_the_same(one: Receipt, other: Receipt) -> bool:
+    return replace(one, seconds=0.0) == replace(other, seconds=0.0)
+
+
+def _last_good(good: _Good) -> LastGood:
+    receipt = good.receipt
+    assert receipt.bundle is not None
+    return LastGood(
+        path=str(good.path.parent / _BUNDLE),
+        sha256=receipt.bundle.sha256,
+        key=receipt.key,
+        published_utc=good.written.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
 
 
 def _make_folders(folder: Path, root: Path) -> None:

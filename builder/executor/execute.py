@@ -17,7 +17,7 @@ from builder.executor.perform import Emit, StepRunner, Workshops, disk_failure
 from builder.executor.walk import Task, walk
 from builder.model.artifact import Verification
 from builder.model.event import Event, Finished, Lost, Planned, Published
-from builder.model.receipt import NOT_VERIFIED, Receipt
+from builder.model.receipt import NOT_VERIFIED, LastGood, Receipt
 from builder.model.source import Source
 from builder.planning import Goal, Plan, PlannedStep
 from builder.ports import Clock, Store
@@ -27,7 +27,11 @@ class Publisher(Protocol):
     """The output folder: whole results or none, replaced at once."""
 
     def is_current(self, model: str, target: str, key: str) -> Receipt | None:
-        """Return the receipt that lies there when it is of ``key`` and its bundle is intact."""
+        """Return the receipt of the bundle there when it is of ``key`` and intact."""
+        ...
+
+    def last_good(self, model: str, target: str) -> LastGood | None:
+        """Return what is known of the bundle that lies there, whatever was built since."""
         ...
 
     def bundle_path(self, model: str, target: str) -> Path:
@@ -39,14 +43,14 @@ class Publisher(Protocol):
         ...
 
     def publish_failure(self, receipt: Receipt, evidence: Path | None = None) -> Path:
-        """Put the receipt of a failed target in the place of whatever was there.
+        """Put the receipt of a failed target beside the last good bundle, which stays as it is.
 
-        The files of the folder ``evidence`` lie beside it then, in ``bisect/``.
+        The files of the folder ``evidence`` replace ``bisect/``.
         """
         ...
 
     def update_receipt(self, receipt: Receipt) -> None:
-        """Replace the receipt of a bundle that stays as it is."""
+        """Replace the receipt of a bundle that stays; what a failed build left goes."""
         ...
 
 
@@ -129,8 +133,7 @@ class _Build:
         receipt = self.world.publisher.is_current(self.plan.model, goal.target.name, goal.key)
         if receipt is not None:
             again = goals.reused(receipt, seconds=self._seconds())
-            if receipt.cache != "hit":
-                self._note(self.world.publisher.update_receipt, again)
+            self._note(self.world.publisher.update_receipt, again)
             self._conclude(goal, again)
 
     def _open_goals(self) -> list[Goal]:
@@ -167,10 +170,10 @@ class _Build:
         verification = goals.read_verification(goal, artifacts)
         if verification.ok is False:
             evidence = goals.evidence(goal, artifacts)
-            wrong = goals.wrong_numbers(goal.target.name, verification, evidence)
+            wrong = goals.wrong_numbers(goal, self.plan.goals, verification, evidence)
             self._give_up(goal, wrong, verification, evidence)
         else:
-            self._publish(goal, artifacts[goal.assemble.key], verification)
+            self._publish(goal, goals.published(goal, artifacts), verification)
 
     def _publish(self, goal: Goal, assembled: Path, verification: Verification) -> None:
         receipt = goals.success(
@@ -199,7 +202,12 @@ class _Build:
         evidence: Path | None = None,
     ) -> None:
         receipt = goals.failure(
-            self.plan, goal, error, verification=verification, seconds=self._seconds()
+            self.plan,
+            goal,
+            error,
+            verification=verification,
+            last_good=self.world.publisher.last_good(self.plan.model, goal.target.name),
+            seconds=self._seconds(),
         )
         self._note(lambda note: self.world.publisher.publish_failure(note, evidence), receipt)
         self._conclude(goal, receipt)

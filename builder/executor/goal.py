@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from builder.errors import BoardwrightError, IntegrityError
 from builder.model.artifact import Sizes, Verification
-from builder.model.receipt import NOT_VERIFIED, BundleRef, Receipt, verification_from_json
+from builder.model.receipt import (
+    NOT_VERIFIED,
+    BundleRef,
+    LastGood,
+    Receipt,
+    verification_from_json,
+)
 from builder.planning import Goal, Plan
 
 
@@ -29,22 +35,56 @@ def evidence(goal: Goal, artifacts: Mapping[str, Path]) -> Path | None:
     return folder if (folder / "bisection.json").is_file() else None
 
 
-def wrong_numbers(target: str, verification: Verification, evidence: Path | None) -> IntegrityError:
-    """Return the failure that names the output farthest from ONNX Runtime's, and the node."""
+def published(goal: Goal, artifacts: Mapping[str, Path]) -> Path:
+    """Return the artifact that holds the bundle; verification may have given it new check data."""
+    again = artifacts.get(goal.verify.key) if goal.verify else None
+    return again if again and (again / "assembly.json").is_file() else artifacts[goal.assemble.key]
+
+
+def wrong_numbers(
+    goal: Goal, others: Sequence[Goal], verification: Verification, evidence: Path | None
+) -> IntegrityError:
+    """Return the failure that names the output farthest from ONNX Runtime's, and the node.
+
+    ``others`` are all goals of the build.
+    """
     wrong = [output for output in verification.outputs if not output.ok]
     # A NaN compares as neither more nor less: it is worse than any number.
     worst = max(wrong, key=lambda o: (o.max_abs_error != o.max_abs_error, o.max_abs_error))
     found = _json(evidence, "bisection.json") if evidence else None
+    at = next((each.name for each in verification.sets if each.ok is False), None)
     return IntegrityError(
-        f"output {worst.name!r} is wrong by {worst.max_abs_error:.3g} on {target}",
+        f"output {worst.name!r} is wrong by {worst.max_abs_error:.3g} on {goal.target.name}",
         reason="verify-failed",
         where=worst.name,
         why=f"{len(wrong)} of {len(verification.outputs)} outputs differ from ONNX Runtime's"
+        + (f" for the inputs {at!r}" if at else "")
         + (f"; {_blame(found)}" if found else ""),
         state="no bundle was published" + ("; see bisect/ beside its receipt" if found else ""),
-        remedy="see whether another target has it too: boardwright build --target x86_64-linux",
-        details={"wrong_outputs": [output.name for output in wrong], "bisection": found},
+        remedy=_next_step(goal, others, found),
+        details={
+            "wrong_outputs": [output.name for output in wrong],
+            "inputs": at,
+            "bisection": found,
+        },
     )
+
+
+def _next_step(goal: Goal, others: Sequence[Goal], found: Mapping[str, Any] | None) -> str:
+    """Return what tells more, or gets round the fault; never what has just been tried."""
+    match found and found["cause"]:
+        case "node":
+            return "report it with bisect/reproduce, which shows the fault alone"
+        case "preparation":
+            return "report it with the model: no target can have it right"
+        case "accumulation":
+            return "see whether real inputs do it too: --inputs FILE.npz"
+    tried = {each.target.platform.arch for each in (goal, *others)}
+    usual = {"x86_64": "x86_64-linux", "aarch64": "raspberry-pi-4"}
+    other = next((name for arch, name in usual.items() if arch not in tried), None)
+    if other is None:
+        return "report it with the model and receipt.json"
+    return f"see whether another kind of CPU has it too: boardwright build --target {other}"
 
 
 def _blame(found: Mapping[str, Any]) -> str:
@@ -54,6 +94,8 @@ def _blame(found: Mapping[str, Any]) -> str:
             return f"the first wrong node is {found['node']!r} ({found['operator']})"
         case "accumulation":
             return f"errors add up; they first show at node {found['node']!r} ({found['operator']})"
+        case "jump":
+            return f"values part at node {found['node']!r} ({found['operator']}), which jumps"
         case "preparation":
             return "the model was changed while it was prepared"
     return "every value between the nodes that could be compared is right"
@@ -93,9 +135,15 @@ def reused(receipt: Receipt, *, seconds: float) -> Receipt:
 
 
 def failure(
-    plan: Plan, goal: Goal, error: BoardwrightError, *, verification: Verification, seconds: float
+    plan: Plan,
+    goal: Goal,
+    error: BoardwrightError,
+    *,
+    verification: Verification,
+    last_good: LastGood | None,
+    seconds: float,
 ) -> Receipt:
-    """Return the receipt of a target that got no bundle."""
+    """Return the receipt of a target that got no bundle; ``last_good`` lies there still."""
     return Receipt(
         status="failed",
         model=plan.model,
@@ -109,6 +157,7 @@ def failure(
         seconds=seconds,
         sizes=None,
         error=error.to_json(),
+        last_good=last_good,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builder.bench.durations import duration
 from builder.errors import BoardwrightError, IntegrityError, MeasurementInvalid
 
 Figures = tuple[tuple[str, str], ...]
@@ -121,7 +122,7 @@ def _measurement(measurement: Mapping[str, Any]) -> Outcome:
 def _latencies(latency: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("median", "p90", "p99"):
         if estimate := latency.get(name):
-            yield name, f"{estimate['value'] / 1000:.3g} ms"
+            yield name, duration(float(estimate["value"]))
 
 
 def _verdict(comparison: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

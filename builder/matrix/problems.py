@@ -44,6 +44,7 @@ _KINDS = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_ALSO_CALLED = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7", "armv8": "aarch64"}
 _BOUNDS = {
     "greater_than_equal": ("must be at least", "ge"),
     "less_than_equal": ("must be at most", "le"),
@@ -155,7 +156,7 @@ class _Complaint:
             "unknown-value",
             f"unknown {label(self.path[-1:])} {self._shown()}",
             why=_one_of(allowed),
-            remedy=did_you_mean(str(self.details["input"]), allowed),
+            remedy=_instead(str(self.details["input"]), allowed),
         )
 
     def _wrong_type(self, wanted: str) -> UsageError:
@@ -186,6 +187,21 @@ class _Complaint:
         self, reason: str, what: str, why: str | None = None, remedy: str | None = None
     ) -> UsageError:
         return UsageError(what, reason=reason, where=str(self.mark()), why=why, remedy=remedy)
+
+
+def _instead(value: str, allowed: Sequence[str]) -> str | None:
+    """Return what to write in place of a value that is none of ``allowed``."""
+    if re.match(r"armv[2-6]", value):
+        return "cores older than armv7 have no NEON and are not supported"
+    if value in _ALSO_CALLED:
+        return f"write {_ALSO_CALLED[value]}"
+    # Another number is another thing, and no misspelling: armv8, aarch32, x86_32.
+    same = [word for word in allowed if _letters(word) == _letters(value)]
+    return None if same else did_you_mean(value, allowed)
+
+
+def _letters(word: str) -> str:
+    return re.sub(r"\d+", "#", word)
 
 
 def _own_mark(root: MappingNode, path: Path) -> Mark:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from builder.matrix.armv7 import armv7_features
 from builder.model.target import (
     Arch,
     BenchDefaults,
@@ -111,11 +112,11 @@ class CpuSection(Section):
     """The machine code that LLVM writes for the kernels."""
 
     mcpu: Annotated[str, text(LLVM_CPU, "LLVM's name of the CPU.")]
-    mattr: list[Annotated[str, text(LLVM_ATTRIBUTE, "An LLVM feature to add or remove.")]]
+    mattr: list[Annotated[str, text(LLVM_ATTRIBUTE, "An LLVM feature to add or remove.")]] = []
     cores: Annotated[int, Field(ge=1, le=MAX_CORES, description="Cores to split work over.")]
     features: list[
         Annotated[str, text(KERNEL_WORD, "A CPU feature the code needs, as /proc/cpuinfo has it.")]
-    ]
+    ] = []
     variants: Annotated[
         list[VariantSection],
         Field(max_length=8, description="Better CPUs, the best last; chosen at load."),
@@ -190,6 +191,20 @@ class TargetFile(Section):
                 {"stem": repr(stem), "name": repr(name)},
             )
         return name
+
+    @field_validator("cpu", mode="after")
+    @classmethod
+    def _features_follow_from_an_armv7_core(
+        cls, cpu: CpuSection, info: ValidationInfo
+    ) -> CpuSection:
+        given = cpu.model_fields_set
+        missing = [key for key in ("mattr", "features") if key not in given]
+        if missing and info.data.get("arch") != "armv7":
+            raise PydanticCustomError(
+                "missing-key", "{key} is missing", {"key": f"cpu.{missing[0]}"}
+            )
+        known = armv7_features(cpu.mcpu)
+        return cpu.model_copy(update={key: list(getattr(known, key)) for key in missing})
 
     @field_validator("emulator", mode="after")
     @classmethod

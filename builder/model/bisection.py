@@ -5,10 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Cause = Literal["node", "accumulation", "preparation", "unseen"]
-"""``node``: one kernel is wrong on the very inputs it was given. ``accumulation``: each is right,
-but errors add up. ``preparation``: the model was wrong before it was compiled. ``unseen``: every
-tensor that could be compared is right, so what is wrong lies between or behind them."""
+Cause = Literal["node", "jump", "accumulation", "preparation", "unseen"]
+"""``node``: one kernel is wrong on the very inputs it was given. ``jump``: each is right, and where
+the numbers part, a node's result jumps. ``accumulation``: each is right, but errors add up.
+``preparation``: the model was wrong before it was compiled. ``unseen``: every tensor that could be
+compared is right, so what is wrong lies between or behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """A node some of whose elements took another side than ONNX Runtime's: so many of so many.
+
+    They are those of the first value behind it that the bundle shows.
+
+    ``difference`` is the largest between what was chosen and what ONNX Runtime chose, as it sees
+    them; of operators that choose nothing, between the operands that decided.
+    """
+
+    node: str
+    operator: str
+    elements: int
+    of: int
+    difference: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,8 @@ class Bisection:
 
     ``node`` is the weightiest of ``nodes``, which its kernel computes together; None where no node
     is to blame. ``local_error`` is the kernel's own: against ONNX Runtime on the same inputs.
+    ``right``: every piece of the model, and its preparation, is proven right on its own inputs.
+    ``jumps`` are the nodes where the numbers part, the first first.
     """
 
     cause: Cause
@@ -43,3 +63,5 @@ class Bisection:
     max_abs_error: float | None
     local_error: float | None
     compared: tuple[Compared, ...]
+    right: bool = False
+    jumps: tuple[Jump, ...] = ()

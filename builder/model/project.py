@@ -12,9 +12,9 @@ from builder.model.device import Device
 class Project:
     """The whole of a ``boardwright.yaml``.
 
-    ``model``, ``frozen_file``, ``out`` and ``inputs`` are paths as written, relative to the file's
-    own folder. ``targets`` are names or globs. ``name`` is what bundles are called, None: what the
-    model is.
+    ``model``, ``frozen_file``, ``out``, ``inputs`` and ``targets_dir`` (a folder with more targets)
+    are paths as written, relative to the file's own folder. ``targets`` are names or globs.
+    ``name`` is what bundles are called, None: what the model is.
     """
 
     model: str
@@ -25,3 +25,4 @@ class Project:
     out: str
     inputs: str | None
     devices: tuple[Device, ...]
+    targets_dir: str | None = None

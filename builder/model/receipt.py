@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builder.model.artifact import Caution, OutputError, Sizes, Verification
+from builder.model.artifact import Caution, OutputError, SetVerdict, Sizes, Verification
 
 NOT_VERIFIED = Verification(ok=None, where="none", max_abs_error=None, outputs=())
 
@@ -22,11 +22,26 @@ class BundleRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastGood:
+    """An earlier bundle that a failed build has left where it was.
+
+    ``path`` is its folder (absolute), ``sha256`` that of its archive, ``key`` what went into it,
+    ``published_utc`` when, in ISO 8601.
+    """
+
+    path: str
+    sha256: str
+    key: str
+    published_utc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The outcome of one target. ``key`` names everything that went in; ``keys`` does so per step.
 
     ``cache`` is ``hit`` when no step had to run. ``bundle`` and ``sizes`` are None where there is
-    no bundle; ``error`` is ``BoardwrightError.to_json`` where ``status`` is ``failed``.
+    no bundle; ``error`` is ``BoardwrightError.to_json`` where ``status`` is ``failed``, and
+    ``last_good`` is the bundle that lies there then all the same.
     """
 
     status: Literal["ok", "failed"]
@@ -41,6 +56,7 @@ class Receipt:
     seconds: float
     sizes: Sizes | None
     error: Mapping[str, Any] | None
+    last_good: LastGood | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``receipt.json``."""
@@ -58,12 +74,13 @@ class Receipt:
             "seconds": round(self.seconds, 3),
             "sizes": sizes and _sizes_to_json(sizes),
             "error": self.error and dict(self.error),
+            "last_good": self.last_good and dataclasses.asdict(self.last_good),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Receipt:
         """Rebuild what ``to_json`` wrote. Raises ``KeyError`` or ``TypeError`` for other data."""
-        bundle, sizes = data["bundle"], data["sizes"]
+        bundle, sizes, last_good = data["bundle"], data["sizes"], data.get("last_good")
         return cls(
             status=data["status"],
             model=data["model"],
@@ -77,6 +94,7 @@ class Receipt:
             seconds=data["seconds"],
             sizes=sizes and Sizes(**sizes),
             error=data["error"],
+            last_good=last_good and LastGood(**last_good),
         )
 
 
@@ -89,6 +107,7 @@ def verification_from_json(data: Mapping[str, Any]) -> Verification:
         outputs=tuple(_output_from_json(output) for output in data["outputs"]),
         # Receipts of older builds tell of none.
         cautions=tuple(Caution(**caution) for caution in data.get("cautions", ())),
+        sets=tuple(SetVerdict(**verdict) for verdict in data.get("sets", ())),
     )
 
 
@@ -125,6 +144,10 @@ def _verification_to_json(verification: Verification) -> dict[str, Any]:
             for output in verification.outputs
         ],
         "cautions": [dataclasses.asdict(caution) for caution in verification.cautions],
+        "sets": [
+            dataclasses.asdict(verdict) | {"max_abs_error": _finite(verdict.max_abs_error)}
+            for verdict in verification.sets
+        ],
     }
 
 

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 from typing import assert_never
 
+from builder.broken_environment import import_failure
 from builder.errors import BoardwrightError, BuildFailed, ModelRefused
 from builder.model.source import Source
 from builder.package_files import templates_root
@@ -43,30 +44,31 @@ def main(argv: list[str]) -> int:
         job = load_job(Path(argv[1]).read_text(encoding="utf-8"))
         confine(limits(job, os.cpu_count() or 1))
         perform(job, speaker.log)
-    except BoardwrightError as failure:
+    except Exception as error:  # a bug here must still reach the user as one line
+        failure = _as_failure(error, Path(argv[1]).parent)
         speaker.failed(failure)
         return failure.exit_code
-    except OSError as error:
-        speaker.failed(io_failure(error, Path(argv[1]).parent))
-        return BuildFailed.exit_code
-    except MemoryError:
-        speaker.failed(
-            ModelRefused("the model needs more memory than there is", reason="too-large")
-        )
-        return ModelRefused.exit_code
-    except Exception as error:  # a bug here must still reach the user as one line
-        traceback.print_exc()
-        speaker.failed(
-            BuildFailed(
-                f"the build step failed unexpectedly: {type(error).__name__}",
-                reason="internal-error",
-                why=" ".join(str(error).split())[:300],
-                remedy="please report it with the log above",
-            )
-        )
-        return BuildFailed.exit_code
     speaker.done()
     return 0
+
+
+def _as_failure(error: Exception, folder: Path) -> BoardwrightError:
+    if isinstance(error, BoardwrightError):
+        return error
+    if broken := import_failure(error):
+        return broken
+    match error:
+        case OSError():
+            return io_failure(error, folder)
+        case MemoryError():
+            return ModelRefused("the model needs more memory than there is", reason="too-large")
+    traceback.print_exc()
+    return BuildFailed(
+        f"the build step failed unexpectedly: {type(error).__name__}",
+        reason="internal-error",
+        why=" ".join(str(error).split())[:300],
+        remedy="please report it with the log above",
+    )
 
 
 def io_failure(error: OSError, folder: Path) -> BuildFailed:

@@ -5,32 +5,37 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import onnx
 
-from builder.compiler.alignment import Aligned, Dumped, align, differences, plain
-from builder.compiler.extraction import extract
+from builder.compiler.alignment import Aligned, align
 from builder.compiler.flops import flops
 from builder.compiler.node_names import node_name
 from builder.compiler.prepare.check_data import Arrays, storable
 from builder.compiler.prepare.qdq import is_quantised
-from builder.compiler.prepare.tolerance import tolerance
 from builder.compiler.refusals import value_types
 from builder.compiler.signature import read_signature
-from builder.errors import UsageError
-from builder.model.bisection import Bisection, Cause, Compared
+from builder.model.bisection import Bisection, Cause, Compared, Jump
+from builder.payload.dumps import (
+    Shown,
+    bad_dump,
+    expected_of,
+    listed,
+    load,
+    read_inputs,
+    written_outputs,
+)
+from builder.payload.judging import Expected, Judged
+from builder.payload.jumps import describe, explained
+from builder.payload.parting import part
+from builder.payload.pieces import Pieces
+from builder.payload.preparation import jumps_of_preparation
 from builder.payload.reference import Reference
 from builder.ports import Log
-
-SUSPECTS = 32
-"""Diverging tensors whose kernels are tried on their own inputs, in the order of the run."""
 
 
 def bisect(prepared: Path, dump: Path, *, output: Path, log: Log) -> Bisection:
@@ -43,7 +48,7 @@ def bisect(prepared: Path, dump: Path, *, output: Path, log: Log) -> Bisection:
     """
     search = _Search.of(prepared, dump)
     if not search.aligned:
-        raise _bad_dump(dump, "none of its tensors is a value of this model")
+        raise bad_dump(dump, "none of its tensors is a value of this model")
     found = search.run()
     log(f"bisection: {found.cause}, {found.node or 'no node'}")
     text = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
@@ -54,48 +59,81 @@ def bisect(prepared: Path, dump: Path, *, output: Path, log: Log) -> Bisection:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """How a value compares with what ONNX Runtime makes of the bundle's own before it."""
+
+    judged: Judged
+    right: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preparation:
+    """Whether the prepared model is known to be wrong, or right, and what of it jumped."""
+
+    wrong: bool
+    right: bool
+    jumps: tuple[Jump, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class _Search:
     model: onnx.ModelProto
     prepared: Path
-    dump: Path
     aligned: tuple[Aligned, ...]
     inputs: Arrays
+    expected: Path | None
+    pieces: Pieces
 
     @classmethod
     def of(cls, prepared: Path, dump: Path) -> _Search:
         model = onnx.load(prepared / "model.onnx", load_external_data=False)
         signature = read_signature(prepared)
-        inputs = {
-            s.name: _load(prepared / "check/inputs", s.file, s.dtype) for s in signature.inputs
-        }
+        inputs = read_inputs(prepared, dump, signature)
+        aligned = align(model.graph, listed(dump))
+        outputs = written_outputs(model.graph, dump, signature, aligned)
+        shown = (*aligned, *outputs)
+        known = Shown(dump=dump, inputs=inputs, tensors={each.value: each for each in shown})
         return cls(
             model=model,
             prepared=prepared,
-            dump=dump,
-            aligned=align(model.graph, _listed(dump)),
+            aligned=shown if aligned else (),
             inputs=inputs,
+            expected=expected_of(prepared, signature, inputs),
+            pieces=Pieces(model=model, weights=prepared, known=known),
         )
 
     def run(self) -> Bisection:
         compared = tuple(self._compare())
-        diverging = [a for a, c in zip(self.aligned, compared, strict=True) if not c.ok]
-        for suspect in diverging[:SUSPECTS]:
-            local = self._on_its_own(suspect)
-            if not local.ok:
-                return self._blame("node", suspect, compared, local)
-        if self._preparation_is_wrong():
+        pieces = self._judged_pieces()
+        suspects = sorted(zip(self.aligned, compared, strict=True), key=lambda pair: pair[1].ok)
+        for suspect, _ in suspects:
+            piece = pieces[suspect.value]
+            if not piece.right and not piece.judged.ok:
+                return self._blame("node", suspect, compared, piece.judged)
+        right = all(piece.right for piece in pieces.values())
+        preparation = self._preparation()
+        if preparation.wrong:
             return _nobody("preparation", compared)
-        if diverging:
-            local = self._on_its_own(diverging[0])
-            return self._blame("accumulation", diverging[0], compared, local)
-        return _nobody("unseen", compared)
+        right &= preparation.right
+        parting = self._parting()
+        jumps = _once((*parting, *preparation.jumps)) if parting is not None else ()
+        if right and jumps:
+            return _jumping(jumps, compared)
+        diverging = [
+            each for each, entry in zip(self.aligned, compared, strict=True) if not entry.ok
+        ]
+        if not diverging:
+            return replace(_nobody("unseen", compared), right=right)
+        local = pieces[diverging[0].value].judged
+        found = self._blame("accumulation", diverging[0], compared, local)
+        return replace(found, right=right)
 
     def _compare(self) -> Iterable[Compared]:
         names = [each.value for each in self.aligned]
-        truth = self._truth(self.model, names, self.inputs)
-        for each, expected in zip(self.aligned, truth, strict=True):
-            found = expected.judge(self.computed(each))
+        alone = Pieces(model=self.model, weights=self.prepared, known=self.inputs)
+        for each, expected in zip(self.aligned, self._expected(alone, names), strict=True):
+            found = expected.judge(self.pieces.known[each.value])
             yield Compared(
                 value=each.value,
                 kernel=each.dumped.kernel,
@@ -105,51 +143,57 @@ class _Search:
                 ok=found.ok,
             )
 
-    def _truth(
-        self, model: onnx.ModelProto, names: Sequence[str], inputs: Arrays
-    ) -> Iterator[_Expected]:
+    def _expected(self, of: Pieces, names: Sequence[str]) -> Iterator[Expected]:
         """Yield what ONNX Runtime makes of values, and of rounded ones also in another order."""
-        reference = Reference(model, self.prepared)
         if not is_quantised(self.model):
-            yield from (_Expected(value=value) for value in reference.values(names, inputs))
+            yield from (Expected(value=value) for value in of.values(names))
             return
-        other = Reference(model, self.prepared, in_another_order=True)
-        pairs = zip(reference.values(names, inputs), other.values(names, inputs), strict=True)
-        yield from (_Expected(value=value, again=again) for value, again in pairs)
+        orders = (of.values(names, in_another_order=other) for other in (False, True))
+        for value, again in zip(*orders, strict=True):
+            yield Expected(value=value, again=again)
 
-    def computed(self, each: Aligned) -> npt.NDArray[Any]:
-        """Return what the bundle computed, in the ONNX value's own shape."""
-        return plain(_load(self.dump, each.dumped.file, each.dumped.dtype), each.shape)
+    def _judged_pieces(self) -> dict[str, _Piece]:
+        names = [each.value for each in self.aligned]
+        expected = zip(names, self._expected(self.pieces, names), strict=True)
+        return {name: self._piece(name, each) for name, each in expected}
 
-    def _on_its_own(self, suspect: Aligned) -> _Judged:
-        """Judge a kernel on the inputs that the bundle itself gave it."""
-        part, fed = self._part(suspect, self._fed_by_bundle())
-        (expected,) = self._truth(part, [suspect.value], fed)
-        return expected.judge(self.computed(suspect))
+    def _piece(self, name: str, expected: Expected) -> _Piece:
+        """Judge a value by what follows from those before it that the bundle itself computed."""
+        computed = self.pieces.known[name]
+        wrong = expected.wrong(computed)
+        if wrong.any():
+            wrong &= ~explained(self.pieces, name, computed, expected.value)
+        return _Piece(judged=expected.judge(computed), right=not wrong.any())
 
-    def _part(self, suspect: Aligned, known: Mapping[str, Any]) -> tuple[onnx.ModelProto, Arrays]:
-        part = extract(self.model, suspect.positions)
-        wanted = [value.name for value in part.graph.input]
-        missing = [name for name in wanted if name not in known]
-        made = Reference(self.model, self.prepared).values(missing, self.inputs)
-        computed = dict(zip(missing, made, strict=True))
-        return part, {name: computed[name] if name in computed else known[name] for name in wanted}
+    def _parting(self) -> tuple[Jump, ...] | None:
+        """Return the jumps at which the bundle parts from ONNX Runtime; None where it drifts."""
+        theirs = Pieces(model=self.model, weights=self.prepared, known=self.inputs)
+        shown = {each.value for each in self.aligned}
+        names = [n for node in self.model.graph.node for n in node.output if n in shown]
+        parting = part(self.pieces, theirs, names)
+        if parting.drifts:
+            return None
+        return tuple(describe(self.pieces, theirs, at, by) for at, by in parting.jumps.items())
 
-    def _fed_by_bundle(self) -> Arrays:
-        return self.inputs | {each.value: self.computed(each) for each in self.aligned}
-
-    def _preparation_is_wrong(self) -> bool:
-        signature = read_signature(self.prepared)
-        names = [spec.name for spec in signature.outputs]
-        made = self._truth(self.model, names, self.inputs)
-        for spec, prepared in zip(signature.outputs, made, strict=True):
-            expected = _load(self.prepared / "check/expected", spec.file, spec.dtype)
-            if not prepared.judge(expected).ok:
-                return True
-        return False
+    def _preparation(self) -> _Preparation:
+        """Judge what the prepared model computes by what the one it was made of does."""
+        if self.expected is None:
+            return _Preparation(wrong=False, right=False)  # inputs that nothing is known of
+        outputs = read_signature(self.prepared).outputs
+        alone = Pieces(model=self.model, weights=self.prepared, known=self.inputs)
+        made = list(self._expected(alone, [spec.name for spec in outputs]))
+        given = {spec.name: load(self.expected, spec.file, spec.dtype) for spec in outputs}
+        pairs = list(zip(made, given.values(), strict=True))
+        if not any(prepared.wrong(expected).any() for prepared, expected in pairs):
+            return _Preparation(wrong=False, right=True)
+        jumps = jumps_of_preparation(self.model, self.prepared, self.inputs, given)
+        within = all(prepared.judge(expected).ok for prepared, expected in pairs)
+        return _Preparation(
+            wrong=jumps is None and not within, right=jumps is not None, jumps=jumps or ()
+        )
 
     def _blame(
-        self, cause: Cause, suspect: Aligned, compared: tuple[Compared, ...], local: _Judged
+        self, cause: Cause, suspect: Aligned, compared: tuple[Compared, ...], local: Judged
     ) -> Bisection:
         at = self._weightiest(suspect.positions)
         node = self.model.graph.node[at]
@@ -174,14 +218,27 @@ class _Search:
         return max(positions, key=lambda at: flops(self.model.graph.node[at], shapes))
 
     def keep(self, suspect: Aligned, folder: Path) -> None:
-        """Write the suspect's nodes as a model of their own, with what goes in and comes out."""
+        """Write the suspect's piece as a model of its own, with what goes in and comes out."""
         folder.mkdir()
-        part, fed = self._part(suspect, self._fed_by_bundle())
+        part, fed = self.pieces.part([suspect.value])
         (expected,) = Reference(part, self.prepared).values([suspect.value], fed)
         Reference(part, self.prepared).save(folder / "model.onnx")
         _save(folder / "inputs.npz", fed)
         _save(folder / "expected.npz", {suspect.value: expected})
-        _save(folder / "computed.npz", {suspect.value: self.computed(suspect)})
+        _save(folder / "computed.npz", {suspect.value: self.pieces.known[suspect.value]})
+
+
+def _once(jumps: Iterable[Jump]) -> tuple[Jump, ...]:
+    """Return the first of each node."""
+    first: dict[str, Jump] = {}
+    for jump in jumps:
+        first.setdefault(jump.node, jump)
+    return tuple(first.values())
+
+
+def _jumping(jumps: tuple[Jump, ...], compared: tuple[Compared, ...]) -> Bisection:
+    first = replace(_nobody("jump", compared), node=jumps[0].node, operator=jumps[0].operator)
+    return replace(first, nodes=(jumps[0].node,), right=True, jumps=jumps)
 
 
 def _nobody(cause: Cause, compared: tuple[Compared, ...]) -> Bisection:
@@ -197,82 +254,9 @@ def _nobody(cause: Cause, compared: tuple[Compared, ...]) -> Bisection:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
-    """How far a tensor is off: its largest error, and what is allowed where it errs worst."""
-
-    largest: float
-    allowed: float
-    ok: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Expected:
-    """What a tensor should be; ``again`` is what another order of computing makes of it."""
-
-    value: npt.NDArray[Any]
-    again: npt.NDArray[Any] | None = None
-
-    def judge(self, computed: npt.NDArray[Any]) -> _Judged:
-        """Judge element by element, as verification does."""
-        limit = tolerance(self.value, () if self.again is None else (self.again,))
-        absolute = max(limit.absolute, self._step())
-        size = np.abs(np.nan_to_num(self.value.astype(np.float64), posinf=0.0, neginf=0.0))
-        allowed = absolute + limit.relative * size
-        far = differences(computed, self.value)
-        if not far.size:
-            return _Judged(largest=0.0, allowed=absolute, ok=True)
-        worst = np.unravel_index(np.argmax(far - allowed), far.shape)
-        return _Judged(
-            largest=float(far.max()),
-            allowed=float(allowed[worst]),
-            ok=bool(far[worst] <= allowed[worst]),
-        )
-
-    def _step(self) -> float:
-        """Return how far a right kernel may be: what lies between two steps rounds either way."""
-        rounded = self.again is not None and self.value.dtype in (np.int8, np.uint8)
-        return 1.0 if rounded else 0.0
-
-
-def _listed(dump: Path) -> Iterable[Dumped]:
-    """Yield the tensors of a dump. Raises ``UsageError`` ``bad-dump``: it may come from a board."""
-    try:
-        listed = json.loads((dump / "dump.json").read_text(encoding="utf-8"))["tensors"]
-        for entry in listed:
-            stem = str(entry["file"])
-            if not stem.replace("-", "").isdecimal():
-                raise ValueError(f"{stem!r} is no file of a dump")
-            shape = np.load(dump / f"{stem}.npy", mmap_mode="r", allow_pickle=False).shape
-            yield Dumped(
-                file=stem,
-                kernel=str(entry["kernel"]),
-                nodes=tuple(map(str, entry["nodes"])),
-                dtype=str(entry["dtype"]),
-                shape=shape,
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _bad_dump(dump, str(error)[:200]) from None
-
-
-def _bad_dump(dump: Path, why: str) -> UsageError:
-    return UsageError(
-        "this is no dump of a bundle of the model",
-        reason="bad-dump",
-        where=dump.name,
-        why=why,
-        remedy="make one: bin/run --dump DIR",
-    )
-
-
 def _save(path: Path, arrays: Arrays) -> None:
     """Write an .npz; numpy's own writer has arguments that a tensor may be called like."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as entry:
                 np.lib.format.write_array(entry, storable(np.asarray(array)), allow_pickle=False)
-
-
-def _load(folder: Path, stem: str, dtype: str) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(folder / f"{stem}.npy", allow_pickle=False)
-    return array.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else array

@@ -48,7 +48,7 @@ def package(
         signature=read_signature(inputs["prepared"]),
         abis=abis,
         classes=scratch / "classes",
-        check=inputs["prepared"] / "check",
+        check=_check_data(step, inputs),
         memory=Memory(
             arena_bytes=max(each["arena_bytes"] for each in assemblies),
             weights_bytes=max(each["sizes"]["weights"] for each in assemblies),
@@ -83,6 +83,13 @@ def package(
         _write(output / "verification.json", worst_of(found, step))
 
 
+def _check_data(step: Package, inputs: Mapping[str, Path]) -> Path:
+    """Return the check data that a library was given when it was verified, else the model's own."""
+    verified = (inputs[f"{each.assembled.target.name}-verified"] for each in step.verified)
+    given = [found / "bundle/check" for found in verified if (found / "bundle/check").is_dir()]
+    return given[0] if given else inputs["prepared"] / "check"
+
+
 def worst_of(found: Sequence[Verification], step: Package) -> Verification:
     """Return one verification that tells the largest error of each output on any board."""
     by_output = zip(*(each.outputs for each in found), strict=True)
@@ -92,7 +99,8 @@ def worst_of(found: Sequence[Verification], step: Package) -> Verification:
         where=step.where,
         max_abs_error=max((output.max_abs_error for output in outputs), default=0.0),
         outputs=outputs,
-        cautions=found[0].cautions,  # of the one model's reference
+        cautions=tuple(dict.fromkeys(caution for each in found for caution in each.cautions)),
+        sets=tuple(verdict for each in found for verdict in each.sets),
     )
 
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import ml_dtypes
-import numpy as np
-import numpy.typing as npt
-
+from builder.compiler.set_list import CheckSet, read_sets
 from builder.compiler.signature import read_signature
-from builder.errors import BuildFailed, IntegrityError, UsageError
-from builder.model.artifact import Caution, OutputError, Verification
-from builder.model.tensor import TensorSpec
-from builder.payload.tools import find_program, run_program
+from builder.errors import IntegrityError
+from builder.model.artifact import Caution, OutputError, SetVerdict, Verification
+from builder.model.bisection import Bisection
+from builder.model.tensor import Signature
+from builder.payload.affordable import affordable
+from builder.payload.comparison import compare_outputs
+from builder.payload.emulated import Runner, prefix
+from builder.payload.reissue import reissue
 from builder.ports import Log
 from builder.steps import Verify
 
-TIMEOUT_S = 900.0
-"""An emulated board is some 20 times slower than a real one; a hang must still end."""
+_JUMPS_TOLD = 3
 
 
 def verify(step: Verify, *, prepared: Path, assembled: Path, output: Path, log: Log) -> None:
@@ -32,156 +30,207 @@ def verify(step: Verify, *, prepared: Path, assembled: Path, output: Path, log: 
 
     The runner's own ``--check`` must come to the same verdict as the comparison made here.
     """
-    bundle = assembled / "bundle"
-    computed = output / "computed"
-    said_ok = _run_check((*_prefix(step), str(bundle / "bin" / "run")), computed, log)
-    tolerances = read_tolerances(prepared / "check" / "tolerance.txt")
-    outputs = tuple(
-        compare(
-            spec,
-            _load(computed / f"{spec.file}.npy", spec),
-            _load(prepared / "check" / "expected" / f"{spec.file}.npy", spec),
-            *tolerances[spec.file],
-        )
-        for spec in read_signature(prepared).outputs
+    trial = _Trial(
+        step=step,
+        prepared=prepared,
+        assembled=assembled,
+        output=output,
+        runner=Runner(prefix=prefix(step), bundle=assembled / "bundle", log=log),
+        signature=read_signature(prepared),
+        cautions=list(_cautions(prepared / "cautions.json")),
     )
-    verdict = all(entry.ok for entry in outputs)
-    if verdict != said_ok:
+    trial.run()
+    text = json.dumps(dataclasses.asdict(trial.verification()), indent=1) + "\n"
+    (output / "verification.json").write_text(text, encoding="utf-8")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """One bundle on trial; it ends with the first set that is wrong."""
+
+    step: Verify
+    prepared: Path
+    assembled: Path
+    output: Path
+    runner: Runner
+    signature: Signature
+    cautions: list[Caution]
+    verdicts: list[SetVerdict] = field(default_factory=list)
+    outputs: tuple[OutputError, ...] = ()
+
+    def run(self) -> None:
+        sets = read_sets(self.prepared)
+        plain = [each for each in sets if not each.spare]
+        further = [each for each in plain[1:] if each.dropped is None]
+        count = affordable(self.step.where, self.prepared, len(further))
+        left_out = {
+            **{each.name: each.dropped for each in plain if each.dropped is not None},
+            **{each.name: "it would take too long under qemu" for each in further[count:]},
+        }
+        for each in plain:
+            if each.name in left_out:
+                self.verdicts.append(SetVerdict(name=each.name, ok=None, why=left_out[each.name]))
+            elif not self._holds(each, own=each is plain[0]):
+                return
+        if self.verdicts[0].judged == "pieces":
+            self._reissue(plain[0], [each for each in sets if each.spare and not each.dropped])
+
+    def verification(self) -> Verification:
+        return Verification(
+            ok=all(verdict.ok is not False for verdict in self.verdicts),
+            where=self.step.where,
+            max_abs_error=max((entry.max_abs_error for entry in self.outputs), default=0.0),
+            outputs=self.outputs,
+            cautions=tuple(self.cautions),
+            sets=tuple(self.verdicts),
+        )
+
+    def _holds(self, each: CheckSet, *, own: bool) -> bool:
+        """Verify one set; return whether the bundle is right for it."""
+        outputs = self._checked(each) if own else self._computed(each)
+        right, judged = all(entry.ok for entry in outputs), "outputs"
+        if not right and (found := self._bisected(each)) is not None:
+            right, judged = _proves(found, own=own), "pieces"
+            if right:
+                self.cautions += _told(found, each.name, outputs)
+        if own or not right:
+            self.outputs = outputs
+        self.verdicts.append(
+            SetVerdict(
+                name=each.name,
+                ok=right,
+                judged="pieces" if judged == "pieces" and right else "outputs",
+                max_abs_error=max((entry.max_abs_error for entry in outputs), default=0.0),
+            )
+        )
+        if right:
+            shutil.rmtree(self.output / "bisect", ignore_errors=True)
+        return right
+
+    def _checked(self, each: CheckSet) -> tuple[OutputError, ...]:
+        with self._scratch("computed") as computed:
+            said_ok = self.runner.check(computed)
+            outputs = compare_outputs(self.signature, computed, self.prepared / each.folder)
+        _agree(said_ok, outputs)
+        return outputs
+
+    def _computed(self, each: CheckSet) -> tuple[OutputError, ...]:
+        folder = self.prepared / each.folder
+        with self._scratch("computed") as computed:
+            self.runner.infer(folder / "inputs", computed)
+            return compare_outputs(self.signature, computed, folder)
+
+    def _bisected(self, each: CheckSet) -> Bisection | None:
+        """Leave in ``bisect/`` what a bisection finds, if it finds anything."""
+        from builder.payload.bisect import bisect  # ONNX Runtime, which a right bundle needs not
+
+        found = self.output / "bisect"
+        with self._scratch("dump") as dump:
+            try:
+                self.runner.dump(self.prepared / each.folder / "inputs", dump)
+                found.mkdir()
+                return bisect(self.prepared, dump, output=found, log=self.runner.log)
+            except Exception as error:  # the verdict stands without its cause
+                self.runner.log(f"no bisection: {error}")
+                return None
+
+    def _reissue(self, own: CheckSet, spare: Sequence[CheckSet]) -> None:
+        """Give the bundle check data that it passes on a board as well."""
+        for each in spare:
+            outputs = self._computed(each)
+            if all(entry.ok for entry in outputs):
+                self._replace(each, outputs)
+                return
+        self._replace(own, None)
+
+    def _replace(self, chosen: CheckSet, outputs: tuple[OutputError, ...] | None) -> None:
+        with self._scratch("computed") as computed:
+            if outputs is None:
+                self.runner.infer(self.prepared / chosen.folder / "inputs", computed)
+            bundle = reissue(
+                self.assembled,
+                self.prepared / chosen.folder,
+                self.output,
+                computed=computed if outputs is None else None,
+            )
+        jumping = [entry.name for entry in self.outputs if not entry.ok]
+        runner = dataclasses.replace(self.runner, bundle=bundle)
+        with self._scratch("again") as computed:
+            said_ok = runner.check(computed)
+            self.outputs = compare_outputs(self.signature, computed, bundle / "check")
+        _agree(said_ok, self.outputs)
+        if not said_ok:
+            raise IntegrityError("the bundle does not repeat itself", reason="check-disagrees")
+        error = max((entry.max_abs_error for entry in self.outputs), default=0.0)
+        if outputs is not None:
+            verdict = SetVerdict(name=chosen.name, ok=True, judged="outputs", max_abs_error=error)
+            self.verdicts.append(verdict)
+        else:
+            self.cautions += map(_relaxed, jumping)
+
+    def _scratch(self, name: str) -> _Scratch:
+        return _Scratch(path=self.output / name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scratch:
+    """A path for a folder that is gone afterwards."""
+
+    path: Path
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _proves(found: Bisection, *, own: bool) -> bool:
+    """Say whether a bisection shows that outputs differ though every piece is right.
+
+    The further sets are made to strain a model: there errors may also add up.
+    """
+    return found.right and (found.cause == "jump" or not own)
+
+
+def _told(found: Bisection, name: str, outputs: Sequence[OutputError]) -> Iterator[Caution]:
+    """Yield what to know of a set that is right by its pieces alone."""
+    worst = max((o for o in outputs if not o.ok), key=lambda o: o.max_abs_error)
+    if found.cause != "jump":
+        yield Caution(
+            reason="accumulation",
+            output=worst.name,
+            why=f"for the inputs {name!r} it is {worst.max_abs_error:.3g} from ONNX Runtime's:"
+            " every kernel is right on its own inputs, but errors add up",
+        )
+    for jump in found.jumps[:_JUMPS_TOLD]:
+        yield Caution(
+            reason="jump",
+            output=worst.name,
+            why=f"for the inputs {name!r} node {jump.node!r} ({jump.operator}) jumps:"
+            f" {jump.elements} of {jump.of} elements took another side than in ONNX"
+            f" Runtime, where operands differ by at most {jump.difference:.2g}; every kernel is"
+            " right on its own inputs",
+        )
+
+
+def _relaxed(output: str) -> Caution:
+    return Caution(
+        reason="check-relaxed",
+        output=output,
+        why="for all inputs that were tried something jumps, so on a board some of its elements may"
+        " differ from check/expected; check/tolerance.txt says how many",
+    )
+
+
+def _agree(said_ok: bool, outputs: Sequence[OutputError]) -> None:
+    if said_ok != all(entry.ok for entry in outputs):
         raise IntegrityError(
             "the runner's check and the builder's comparison disagree",
             reason="check-disagrees",
             why=f"the runner said {'ok' if said_ok else 'wrong'}",
         )
-    result = Verification(
-        ok=verdict,
-        where=step.where,
-        max_abs_error=max((entry.max_abs_error for entry in outputs), default=0.0),
-        outputs=outputs,
-        cautions=_cautions(prepared / "cautions.json"),
-    )
-    if not verdict:
-        _find_the_node(step, bundle, prepared, output, log)
-    for path in computed.iterdir():
-        path.unlink()
-    computed.rmdir()
-    text = json.dumps(dataclasses.asdict(result), indent=1) + "\n"
-    (output / "verification.json").write_text(text, encoding="utf-8")
-
-
-def _find_the_node(step: Verify, bundle: Path, prepared: Path, output: Path, log: Log) -> None:
-    """Leave in ``output/bisect`` what a bisection finds, if it finds anything."""
-    from builder.payload.bisect import bisect  # ONNX Runtime, which a right bundle does not need
-
-    dump, found = output / "dump", output / "bisect"
-    try:
-        run_program(
-            (*_prefix(step), str(bundle / "bin" / "run"), "--dump", str(dump)), timeout_s=TIMEOUT_S
-        )
-        found.mkdir()
-        bisect(prepared, dump, output=found, log=log)
-    except Exception as error:  # the verdict stands without its cause
-        log(f"no bisection: {error}")
-    finally:
-        shutil.rmtree(dump, ignore_errors=True)
-
-
-def _prefix(step: Verify) -> tuple[str, ...]:
-    if step.where == "native":
-        return ()
-    assert step.emulator is not None
-    program = find_program(step.emulator.qemu)
-    if program is None:
-        raise UsageError(
-            f"{step.emulator.qemu} is not installed where the build runs",
-            reason="cannot-verify",
-            remedy="apt-get install qemu-user-static libc6-arm64-cross libc6-armhf-cross",
-        )
-    return (program, "-L", step.emulator.sysroot, "-cpu", step.emulator.cpu)
-
-
-def _run_check(argv: Sequence[str], computed: Path, log: Log) -> bool:
-    """Run the bundle's self-check, keeping its outputs; return its verdict."""
-    computed.mkdir()
-    try:
-        done = run_program(
-            (*argv, "--check", "--json", "--outputs", str(computed)), timeout_s=TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired:
-        raise BuildFailed(
-            f"the bundle did not finish its check in {TIMEOUT_S:.0f} s", reason="check-hangs"
-        ) from None
-    for line in done.stderr.splitlines():
-        log(line)
-    if done.returncode not in (0, 1):
-        raise IntegrityError(
-            "the bundle does not run",
-            reason="bundle-crashed",
-            why=f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}",
-        )
-    return done.returncode == 0
-
-
-def read_tolerances(path: Path) -> dict[str, tuple[float, float]]:
-    """Return absolute and relative tolerance by output file.
-
-    Raises ``IntegrityError`` ``bad-tolerance`` for one that is infinite, negative or NaN.
-    """
-    rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    found = {stem: (float(absolute), float(relative)) for stem, absolute, relative in rows}
-    for stem, limits in found.items():
-        # Within an infinite tolerance everything is right, and NaN is never exceeded.
-        if not all(math.isfinite(limit) and limit >= 0 for limit in limits):
-            raise IntegrityError(
-                f"the tolerance of {stem} proves nothing: {limits[0]:g} and {limits[1]:g}",
-                reason="bad-tolerance",
-                where=str(path),
-            )
-    return found
 
 
 def _cautions(path: Path) -> tuple[Caution, ...]:
     return tuple(Caution(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
-
-
-def _load(path: Path, spec: TensorSpec) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    return array.view(ml_dtypes.bfloat16) if spec.dtype == "bfloat16" else array
-
-
-def compare(
-    spec: TensorSpec,
-    computed: npt.NDArray[Any],
-    expected: npt.NDArray[Any],
-    absolute: float,
-    relative: float,
-) -> OutputError:
-    """Return how far ``computed`` is from ``expected`` (one shape, one type).
-
-    NaN equals NaN and an infinity itself; any other meeting with them is an infinite error.
-    """
-    a, e = computed.astype(np.float64), expected.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        same = (computed == expected) | (np.isnan(a) & np.isnan(e))
-        difference = np.where(same, 0.0, _distance(computed, expected))
-        difference = np.where(np.isnan(difference), np.inf, difference)
-        scaled = np.where(same, 0.0, difference / np.maximum(np.abs(e), np.finfo(np.float64).tiny))
-        # Where an infinity is expected, any tolerance in proportion to it is infinite as well.
-        near = difference <= absolute + relative * np.abs(e)
-        right = same | (np.isfinite(difference) & near)
-    return OutputError(
-        name=spec.name,
-        max_abs_error=float(difference.max(initial=0.0)),
-        max_rel_error=float(scaled.max(initial=0.0)),
-        ok=bool(right.all()),
-    )
-
-
-def _distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return ``|one - other|``, of integers exactly: float64 cannot tell large ones apart."""
-    if one.dtype.kind not in "iu":
-        return np.asarray(np.abs(one.astype(np.float64) - other.astype(np.float64)))
-    # What is left of a difference in as many bits without a sign is the distance itself.
-    bits = np.dtype(f"u{one.dtype.itemsize}")
-    left, right = one.view(bits), other.view(bits)
-    distance: npt.NDArray[Any] = np.where(one > other, left - right, right - left)
-    return distance

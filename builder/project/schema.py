@@ -94,6 +94,7 @@ class ProjectFile(Section):
     targets: list[Annotated[str, text(TARGET_PATTERN, "A target or a glob.")]] = Field(
         default_factory=list
     )
+    targets_dir: Annotated[str, text(PATH, "A folder with more targets.")] | None = None
     out: Annotated[str, text(PATH, "Where bundles go, relative to this file.")] = "dist"
     inputs: Annotated[str, text(PATH, "An .npz with inputs for the check.")] | None = None
     devices: DeviceSections = Field(default_factory=list)
@@ -113,6 +114,7 @@ class ProjectFile(Section):
             out=self.out,
             inputs=self.inputs,
             devices=tuple(map(_device, self.devices)),
+            targets_dir=self.targets_dir,
         )
 
 

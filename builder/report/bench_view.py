@@ -6,29 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from builder.bench.durations import duration
 from builder.bench.result import Comparison, Estimate, Measurement, lead, measurement_to_json
 from builder.report.summary import aligned
 from builder.report.wording import byte_size, safe
 
 COLUMNS = (
-    *("device", "model", "target", "threads", "median", "95% interval", "p90", "p99"),
+    *("device", "model", "bundle", "target", "threads", "median", "95% interval", "p90", "p99"),
     *("noise", "cold start", "memory", "state"),
 )
 
 
-def duration(microseconds: float | None) -> str:
-    """Return a time in the unit that suits it: ``812 us``, ``5.31 ms``, ``1.20 s``."""
-    if microseconds is None:
-        return "-"
-    for limit, unit in ((1e3, "us"), (1e6, "ms")):
-        if microseconds < limit:
-            return f"{microseconds * 1e3 / limit:.4g} {unit}"
-    return f"{microseconds / 1e6:.4g} s"
+def bench_lines(
+    measurements: Sequence[Measurement], baselines: Sequence[Measurement] = ()
+) -> list[str]:
+    """Return the table of measurements, then what there is to say about single ones.
 
-
-def bench_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """Return the table of measurements, then what there is to say about single ones."""
-    lines = aligned([COLUMNS, *map(_row, measurements)])
+    ``baselines`` are those among them that others were compared with.
+    """
+    rows = [_row(one, is_baseline=any(one is other for other in baselines)) for one in measurements]
+    lines = aligned([COLUMNS, *rows])
     for measurement in measurements:
         place = safe(f"{measurement.board.device}, {threads(measurement.pace.threads)}")
         if measurement.comparison:
@@ -84,12 +81,13 @@ def without_samples(measurement: Measurement, path: Path) -> dict[str, Any]:
     return {"file": str(path), **fields}
 
 
-def _row(measurement: Measurement) -> tuple[str, ...]:
+def _row(measurement: Measurement, *, is_baseline: bool) -> tuple[str, ...]:
     latency, subject = measurement.latency, measurement.subject
     starts = sorted(measurement.cold_start_us)
     return (
         safe(measurement.board.device),
         safe(subject.model),
+        safe(subject.release or subject.sha256[:12]) + (" (baseline)" if is_baseline else ""),
         safe(subject.target),
         str(measurement.pace.threads),
         _value(latency.median if latency else None),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.bench.durations import duration
 from builder.bench.result import Estimate, Measurement
-from builder.report.bench_view import duration, threads
+from builder.report.bench_view import threads
 from builder.report.page_parts import anchor, clock_time
-from builder.report.scales import Scale, Tick, band_path, line_path, scale_over
+from builder.report.scales import ROOM_FOR_INTERVALS, Scale, Tick, band_path, line_path, scale_over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,8 @@ def histories(measurements: Sequence[Measurement]) -> tuple[Series, ...]:
 
 
 def _series(name: str, entries: Sequence[tuple[int, Measurement, Estimate]]) -> Series:
-    scale = scale_over([bound for *_, e in entries for bound in (e.low, e.high)], from_zero=True)
+    furthest = ROOM_FOR_INTERVALS * max(e.value for *_, e in entries)
+    scale = scale_over([min(e.high, furthest) for *_, e in entries], from_zero=True)
     places = [100 * (i + 0.5) / len(entries) for i in range(len(entries))]
     valid = [
         (place, estimate)

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.bench.result import Estimate, KernelTime, Measurement, Minute, Rival
-from builder.report.bench_view import duration, threads, verdict
+from builder.bench.durations import duration
+from builder.bench.result import Estimate, KernelTime, Measurement, Minute, Problem, Rival
+from builder.report.bench_view import threads, verdict
 from builder.report.page_environment import Fact, facts
-from builder.report.scales import Histogram, Scale, Tick, histogram, line_path, scale_over
+from builder.report.scales import (
+    ROOM_FOR_INTERVALS,
+    Histogram,
+    Scale,
+    Tick,
+    histogram,
+    line_path,
+    scale_over,
+)
 from builder.report.wording import byte_size
 
 _TOP_KERNELS = 15
@@ -67,6 +76,8 @@ class Card:
     taken_utc: str
     valid: bool
     problems: tuple[str, ...]
+    release: str
+    bundle: str
     figures: tuple[tuple[str, str], ...]
     verdict: str | None
     direction: str | None
@@ -112,7 +123,9 @@ def card(measurement: Measurement, number: int) -> Card:
         threads=threads(measurement.pace.threads),
         taken_utc=clock_time(measurement.taken_utc),
         valid=measurement.status == "valid",
-        problems=tuple(f"{p.where}: {p.what}" for p in measurement.problems),
+        problems=_problems(measurement.problems),
+        release=subject.release or _NOT_KNOWN,
+        bundle=subject.sha256[:12],
         figures=_figures(measurement),
         verdict=verdict(comparison) if comparison else None,
         direction=comparison.verdict if comparison else None,
@@ -153,7 +166,9 @@ def groups(measurements: Sequence[Measurement]) -> tuple[Group, ...]:
 
 def _group(name: str, numbered: Sequence[tuple[int, Measurement]]) -> Group:
     medians = {n: m.latency.median for n, m in numbered if m.latency and m.latency.median}
-    scale = scale_over([e.high for e in medians.values()], from_zero=True)
+    # One wide interval must not squash all others: what lies beyond the axis is cut, not the text.
+    furthest = ROOM_FOR_INTERVALS * max(e.value for e in medians.values())
+    scale = scale_over([min(e.high, furthest) for e in medians.values()], from_zero=True)
     ranked = sorted(numbered, key=lambda entry: medians[entry[0]].value)
     return Group(
         name=name,
@@ -181,6 +196,17 @@ def span(estimate: Estimate, scale: Scale) -> Span:
         at=scale.at(estimate.value),
         low=low,
         width=round(scale.at(estimate.high) - low, 3),
+    )
+
+
+def _problems(found: Sequence[Problem]) -> tuple[str, ...]:
+    """Return each kind of problem once, as it was first seen, with how often it was seen again."""
+    by_reason: dict[str, list[Problem]] = {}
+    for problem in found:
+        by_reason.setdefault(problem.reason, []).append(problem)
+    return tuple(
+        f"{first.where}: {first.what}" + (f" (and {len(again)} more times)" if again else "")
+        for first, *again in by_reason.values()
     )
 
 

@@ -19,7 +19,7 @@ from builder.model.event import (
     StepRef,
 )
 from builder.report.progress import describe
-from builder.report.summary import COLUMNS, aligned, cautions, row
+from builder.report.summary import COLUMNS, aligned, cautions, kept, row
 from builder.report.wording import safe
 
 
@@ -68,7 +68,7 @@ class PlainReport:
                 return [f"{event.receipt.target}: failed"]
             case Finished():
                 table = aligned([COLUMNS, *(row(receipt) for receipt in event.receipts)])
-                return [*table, *cautions(event.receipts)]
+                return [*table, *kept(event.receipts), *cautions(event.receipts)]
         assert_never(event)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.report.bench_view import duration
+from builder.bench.durations import duration
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _BINS = 60
@@ -20,6 +20,10 @@ class Tick:
 
     at: float
     label: str
+
+
+ROOM_FOR_INTERVALS = 1.5
+"""How far an axis goes beyond its greatest value for the sake of intervals: wide ones are cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,15 @@ def cautions(receipts: Sequence[Receipt]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def kept(receipts: Sequence[Receipt]) -> list[str]:
+    """Return which earlier bundles still lie where targets failed, a line each."""
+    return [
+        f"{receipt.target}: the bundle of {good.published_utc} stays in {good.path}"
+        for receipt in receipts
+        if (good := receipt.last_good)
+    ]
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines whose columns line up, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

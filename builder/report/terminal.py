@@ -15,7 +15,7 @@ from builder.model.event import Event, Finished, Logged, Planned
 from builder.model.receipt import Receipt
 from builder.ports import Clock
 from builder.report.progress import Progress, Row
-from builder.report.summary import COLUMNS, cautions, row
+from builder.report.summary import COLUMNS, cautions, kept, row
 from builder.report.wording import safe
 
 _MARKS = {"waiting": Text("·", "dim"), "ok": Text("✓", "green"), "failed": Text("✗", "red")}
@@ -59,7 +59,7 @@ class TerminalReport:
             case Finished():
                 self._live.stop()
                 self._console.print(_summary(event.receipts))
-                for line in cautions(event.receipts):
+                for line in (*kept(event.receipts), *cautions(event.receipts)):
                     self._console.print(Text(safe(line), "yellow"))
             case _:
                 pass

@@ -11,6 +11,7 @@ from typing import Any, Self, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from builder.bench.durations import duration
 from builder.model.tuning import Tile, TuningRecord
 from builder.report.wording import safe
 
@@ -79,11 +80,11 @@ TuningReport = PlainTuning | TerminalTuning
 
 def record_line(record: TuningRecord) -> str:
     """Return one record in a line."""
-    what, time = safe(record.description), f"{record.tile_us:.1f} us"
+    what, time = safe(record.description), duration(record.tile_us)
     if record.tile == record.usual:
         return f"{what}: {_tile(record.tile)} {time}, as usual"
     gain = 1.0 - record.tile_us / record.usual_us
-    usual = f"{_tile(record.usual)} {record.usual_us:.1f} us"
+    usual = f"{_tile(record.usual)} {duration(record.usual_us)}"
     return f"{what}: {_tile(record.tile)} {time} instead of {usual}, {gain:.1%} less"
 
 

@@ -1,5 +1,6 @@
 /* --dump DIR: one run, and every tensor that a kernel writes in it as DIR/KERNEL-RESULT.npy, listed
- * in DIR/dump.json with the ONNX nodes the kernel came from. */
+ * in DIR/dump.json with the ONNX nodes the kernel came from. What goes into the model and comes out
+ * lies beside them as DIR/input-NUMBER.npy and DIR/output-NUMBER.npy. */
 #include "dtype.h"
 #include "modes.h"
 #include "npy.h"
@@ -65,6 +66,16 @@ static void write_tensor(void *context, int32_t kernel, int32_t result, const bw
   free(file);
 }
 
+static void write_all(const char *folder, const char *kind, const tensors *all) {
+  for (int32_t i = 0; i < all->count; i++) {
+    npy_error error;
+    char *path = path_format("%s/%s-%d.npy", folder, kind, (int)i);
+    if (!npy_write(path, &all->infos[i], all->buffers[i], &error))
+      fail(EXIT_RUN, "%s", error.text);
+    free(path);
+  }
+}
+
 /* Asked for beforehand: while the model runs it can only be watched. */
 static bw_kernel_info *kernels_of(const session *s) {
   const int32_t count = s->api.bw_kernel_count(s->model);
@@ -86,6 +97,8 @@ exit_code mode_dump(session *s) {
   session_run(s);
   json_end(&d.list);
   json_close(&d.list);
+  write_all(d.folder, "input", &s->inputs);
+  write_all(d.folder, "output", &s->outputs);
   free(d.kernels);
   if (fclose(out) != 0)
     fail(EXIT_RUN, "%s/dump.json: cannot be written; %s", s->options.dump, strerror(errno));

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from builder.effects.docker_endpoint import engine_answers
 from builder.effects.docker_engine import DockerEngine, connect
+from builder.effects.trust_store import extra_certificates
 from builder.model.toolchain import ImageToolchain
 from builder.toolchain.image import ImageRecipe, render_image
 
@@ -44,14 +44,9 @@ def a_small_toolchain() -> ImageToolchain:
         base_image=BASE_IMAGE,
         packages=("file",),
         requirements=lock[start : lock.index("\ntyping-extensions==", start) + 1],
-        ca_certificates=_certificates(os.environ),
+        ca_certificates=extra_certificates(os.environ),
     )
     return render_image(recipe, TEMPLATES)
-
-
-def _certificates(environ: Mapping[str, str]) -> str | None:
-    file = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE")
-    return Path(file).read_text(encoding="utf-8") if file else None
 
 
 class Link:

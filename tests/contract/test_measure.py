@@ -179,6 +179,44 @@ def test_a_busy_board_spoils(tree: Sysfs, bundle: Path) -> None:
     assert bench(tree, bundle)[0].new.status == "valid"  # a board that does not tell
 
 
+def busy_board(tree: Sysfs, bundle: Path) -> None:
+    """Let one core of four be busy for ten seconds whenever a block is measured."""
+    uptime, stat = tree.root / "proc/uptime", tree.root / "proc/stat"
+    busier = f"sed -i 's/^cpu3 1000 /cpu3 2000 /' '{stat}'; echo '1010.00 1' > '{uptime}'"
+    first(bundle, "bench", busier)
+
+
+def test_a_block_says_at_once_that_it_is_invalid(tree: Sysfs, bundle: Path) -> None:
+    busy_board(tree, bundle)
+    told: list[str] = []
+    bench(tree, bundle, tell=told.append)
+    blocks = [line for line in told if ": block " in line]
+    assert "INVALID: other processes kept" in blocks[0]
+    assert len(blocks) == 4
+
+
+def test_a_strict_measurement_ends_at_its_first_invalid_block(tree: Sysfs, bundle: Path) -> None:
+    busy_board(tree, bundle)
+    [outcome] = bench(tree, bundle, wish=replace(WISH, strict=True))
+    assert outcome.failure is not None
+    assert (outcome.failure.exit_code, outcome.failure.reason) == (10, "busy")
+    assert (len(outcome.new.blocks), outcome.new.status) == (1, "invalid")
+
+
+def test_too_few_samples_are_not_valid(tree: Sysfs, tmp_path: Path) -> None:
+    few = canned_bundle(tmp_path / "few", SAMPLES[:4])
+    [outcome] = bench(tree, few)
+    assert (outcome.new.status, reasons(outcome)) == ("invalid", {"too-few-samples"})
+
+
+def test_times_are_told_in_readable_units(tree: Sysfs, tmp_path: Path) -> None:
+    slow = canned_bundle(tmp_path / "slow", tuple(sample * 1e5 for sample in SAMPLES))
+    told: list[str] = []
+    bench(tree, slow, tell=told.append)
+    assert any(" s of 40 runs" in line for line in told)
+    assert not any("us of" in line for line in told)
+
+
 def test_nothing_is_compared_with_a_spoilt_one(tree: Sysfs, tmp_path: Path, bundle: Path) -> None:
     old = canned_bundle(tmp_path / "old", SAMPLES)
     first(bundle, "bench", f"echo 50004 > '{tree.root / FIRMWARE}'")

@@ -224,22 +224,73 @@ class TestCurrent:
 
 
 class TestFailure:
-    def test_takes_the_place_of_an_earlier_bundle(
+    def test_leaves_the_last_good_bundle_as_it_is(
+        self, disk: Publisher, assembled: Path, place: Path
+    ) -> None:
+        disk.publish(a_receipt(disk), assembled)
+        (place / "deploy-pi.json").write_text("{}")
+        before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        good = before.pop(place / "receipt.json")
+        for _ in range(2):
+            disk.publish_failure(a_failure(disk))
+        after = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        assert json.loads(after.pop(place / "receipt.json"))["status"] == "failed"
+        assert after == before | {place / "last-good.json": good}
+
+    def test_is_told_which_bundle_lies_there(self, disk: Publisher, assembled: Path) -> None:
+        assert disk.last_good(MODEL, TARGET) is None
+        disk.publish(a_receipt(disk), assembled)
+        good = disk.last_good(MODEL, TARGET)
+        assert good is not None
+        assert (good.sha256, good.key) == ("c" * 64, KEY)
+        assert good.path == str(disk.bundle_path(MODEL, TARGET))
+        disk.publish_failure(dataclasses.replace(a_failure(disk), last_good=good))
+        assert disk.last_good(MODEL, TARGET) == good
+
+    def test_is_forgotten_when_the_same_bundle_is_asked_for_again(
+        self, disk: Publisher, assembled: Path, place: Path, tmp_path: Path
+    ) -> None:
+        evidence = tmp_path / "evidence"
+        evidence.mkdir()
+        (evidence / "bisection.json").write_text("{}")
+        disk.publish(a_receipt(disk), assembled)
+        before = sorted(place.rglob("*"))
+        disk.publish_failure(a_failure(disk), evidence)
+        assert (place / "bisect" / "bisection.json").is_file()
+        receipt = disk.is_current(MODEL, TARGET, KEY)
+        assert receipt == a_receipt(disk)
+        disk.update_receipt(receipt)
+        assert sorted(place.rglob("*")) == before
+        assert disk.is_current(MODEL, TARGET, KEY) == receipt
+
+    def test_is_forgotten_when_another_bundle_is_published(
         self, disk: Publisher, assembled: Path, place: Path
     ) -> None:
         disk.publish(a_receipt(disk), assembled)
         disk.publish_failure(a_failure(disk))
-        assert [path.name for path in place.iterdir()] == ["receipt.json"]
-        assert json.loads((place / "receipt.json").read_text())["status"] == "failed"
+        disk.publish(a_receipt(disk, key=OTHER), assembled)
+        assert not (place / "last-good.json").exists()
+        assert disk.is_current(MODEL, TARGET, OTHER)
 
-    def test_that_cannot_be_written_takes_the_old_receipt_along(
+    def test_of_a_build_without_evidence_removes_the_old_evidence(
+        self, disk: Publisher, place: Path, tmp_path: Path
+    ) -> None:
+        evidence = tmp_path / "evidence"
+        evidence.mkdir()
+        (evidence / "bisection.json").write_text("{}")
+        disk.publish_failure(a_failure(disk), evidence)
+        disk.publish_failure(a_failure(disk))
+        assert [path.name for path in place.iterdir()] == ["receipt.json"]
+
+    def test_that_cannot_be_written_leaves_no_receipt_that_says_all_is_well(
         self, disk: Publisher, assembled: Path, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         disk.publish(a_receipt(disk), assembled)
-        monkeypatch.setattr("builder.effects.publish.write_synced", _disk_full)
+        monkeypatch.setattr("builder.effects.durable.write_synced", _disk_full)
         with pytest.raises(BuildFailed):
             disk.publish_failure(a_failure(disk))
         assert not (place / "receipt.json").exists()
+        assert disk.is_current(MODEL, TARGET, KEY)
 
 
 PUBLISH_FOREVER = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from builder.bundle.manifest import verify_bundle
 from builder.cli import app
 from builder.effects.eviction import ZIG
 from builder.effects.local_workshop import LocalWorkshop
@@ -102,6 +104,79 @@ def test_a_wrong_kernel_is_found_and_kept(tmp_path: Path, capsys: Printed) -> No
         np.testing.assert_allclose(made, expected["p"], rtol=1e-5)
     with np.load(alone / "computed.npz") as computed:
         assert np.abs(computed["p"] - made).max() == pytest.approx(found["local_error"])
+
+
+def detector(path: Path, *, softmax: bool) -> Path:
+    """Write a model whose scores all but tie; the best of them choose among boxes."""
+    dice = np.random.default_rng(0)
+    nodes, weights, last, channels = [], {}, "x", 3
+    for i in range(4):
+        weights[f"w{i}"] = dice.standard_normal((16, channels, 3, 3)) / np.sqrt(9 * channels)
+        nodes.append(helper.make_node("Conv", [last, f"w{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+        last, channels = f"r{i}", 16
+    weights |= {
+        "ws": dice.standard_normal((1, 16, 1, 1)) * 1e-4,
+        "wb": dice.standard_normal((4, 16, 1, 1)),
+    }
+    numbers = {"k": [100], "flat": [1, -1], "rows": [4, -1]}
+    nodes += [
+        helper.make_node("Conv", [last, "ws"], ["l"], name="score"),
+        helper.make_node("Reshape", ["l", "flat"], ["f"]),
+        helper.make_node("Softmax" if softmax else "Sigmoid", ["f"], ["s"], name="scores"),
+        helper.make_node("TopK", ["s", "k"], ["best", "which"], name="top"),
+        helper.make_node("Conv", [last, "wb"], ["b"], name="box"),
+        helper.make_node("Reshape", ["b", "rows"], ["boxes"]),
+        helper.make_node("Gather", ["boxes", "which"], ["y"], name="gather", axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 21, 21])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 1, 100])],
+        [
+            *(onnx.numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items()),
+            *(onnx.numpy_helper.from_array(np.array(v), n) for n, v in numbers.items()),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def test_scores_that_all_but_tie_are_no_fault(
+    tmp_path: Path, cache: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the board checks with is passed there, too: other inputs, or some of it may differ."""
+    monkeypatch.setenv("BOARDWRIGHT_CACHE_DIR", str(cache))
+    model = detector(tmp_path / "m.onnx", softmax=False)
+    options = ("--toolchain", "local", "--json", "-o", str(tmp_path / "out"))
+    code = app.run(["build", str(model), "-t", "x86_64-linux", *options])
+    said = json.loads(capsys.readouterr().out)
+    assert code == 0, said["error"]
+    (receipt,) = said["targets"]
+    verified = receipt["verify"]
+    assert verified["ok"] is True
+    sets = {each["name"]: each for each in verified["sets"]}
+    assert set(sets) >= {"seeded", "large", "zeros", "negative", "equal"}
+    assert "pieces" in {each["judged"] for each in sets.values()}
+    assert {"jump"} <= {each["reason"] for each in verified["cautions"]}
+    assert any("'top' (TopK)" in each["why"] for each in verified["cautions"])
+    bundle = Path(receipt["bundle"]["path"])
+    verify_bundle(bundle)
+    (archive,) = bundle.parent.glob("*.tar.gz")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert digest == receipt["bundle"]["sha256"]
+    subprocess.run([bundle / "bin/run", "--check"], check=True)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_wrong_kernel_before_a_jump_is_found(tmp_path: Path, capsys: Printed) -> None:
+    model = detector(tmp_path / "m.onnx", softmax=True)
+    options = ("--toolchain", "local", "--json", "-o", str(tmp_path / "out"))
+    assert app.run(["build", str(model), "-t", "x86_64-linux", *options]) == 5
+    found = json.loads(capsys.readouterr().out)["error"]["details"]["bisection"]
+    assert (found["cause"], found["node"], found["right"]) == ("node", "scores", False)
 
 
 @pytest.mark.qemu

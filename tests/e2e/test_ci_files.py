@@ -231,3 +231,38 @@ def test_a_summary_of_a_failed_build_and_of_a_job_that_died(
     assert done.stdout.count("| failed |") == 2
     root = ElementTree.parse(project / "junit.xml").getroot()
     assert root.get("failures") == "2"
+
+
+def test_a_model_outside_the_repository_is_warned_of(
+    project: Path, boardwright: Boardwright, tmp_path: Path
+) -> None:
+    (project / "models" / "small.onnx").rename(tmp_path / "far.onnx")
+    text = PROJECT.replace("models/small.onnx", str(tmp_path / "far.onnx"))
+    (project / "boardwright.yaml").write_text(text + "targets_dir: boards\n")
+    done = boardwright("matrix", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "far.onnx is outside of" in done.stderr
+    compiled = json.loads(done.stdout)["compile"]["include"]
+    assert {"own", "x86_64-linux"} <= {job["target"] for job in compiled}
+
+
+def test_the_projects_own_targets_are_known_to_every_verb(
+    project: Path, boardwright: Boardwright
+) -> None:
+    (project / "boardwright.yaml").write_text(PROJECT + "targets_dir: boards\n")
+    for verb in (("targets", "show", "own"), ("build", "--dry-run"), ("matrix",)):
+        done = boardwright(*verb)
+        assert done.returncode == 0, done.stderr
+        assert "own" in done.stdout
+
+
+def test_what_no_index_has_is_warned_of(project: Path, boardwright: Boardwright) -> None:
+    (project / "boardwright.yaml").write_text(PROJECT + "targets_dir: boards\n")
+    assert "--requirement" in boardwright("matrix", "--format", "github").stderr
+    named = boardwright("matrix", "--format", "github", "--requirement", "./boardwright")
+    assert "--requirement" not in named.stderr
+    assert "./boardwright" in named.stdout
+
+
+def test_json_and_another_format_contradict_each_other(boardwright: Boardwright) -> None:
+    assert boardwright("matrix", "--json", "--format", "github").returncode == 2

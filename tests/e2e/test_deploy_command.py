@@ -97,6 +97,31 @@ def test_a_page_that_cannot_be_written_hides_nothing(
     assert "no/such" in done.err
 
 
+@pytest.mark.parametrize("path", ["lib/libmodel.so", "share/weights.bin", "bin/run"])
+def test_a_bundle_that_is_not_what_its_manifest_says_is_named_before_anything_is_sent(
+    boardwright: Boardwright, boards: Path, bundle: Path, path: str
+) -> None:
+    file = bundle / path
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    for verb in (
+        ("deploy-remote", "--device", "pi", "--bundle", bundle, "--json"),
+        ("run", bundle),
+    ):
+        done = boardwright(*verb)
+        assert done.code == 5
+        assert path in done.out + done.err
+    assert not (boards / "pi").exists()
+
+
+def test_a_file_that_is_missing_or_a_link_is_named(boardwright: Boardwright, bundle: Path) -> None:
+    library = bundle / "lib" / "libmodel.so"
+    library.rename(bundle.parent / "elsewhere")
+    assert boardwright("run", bundle).code == 5
+    library.symlink_to(bundle.parent / "elsewhere")
+    done = boardwright("run", bundle)
+    assert (done.code, "lib/libmodel.so" in done.err) == (5, True)
+
+
 def test_one_board_that_fails_stops_no_other(
     boardwright: Boardwright, boards: Path, bundle: Path
 ) -> None:

@@ -62,6 +62,22 @@ def test_integers_may_be_as_far_off_as_the_tolerance_says(
     assert run(bundle, "--check", "--threads", "2").returncode == status
 
 
+@pytest.mark.parametrize(("wrong", "status"), [(0, 0), (2, 0), (3, 1)])
+def test_so_many_elements_may_differ_where_results_jump(
+    bundle: Path, wrong: int, status: int
+) -> None:
+    expected = EXPECTED["doubled"].copy()
+    expected.flat[:wrong] += 100
+    np.save(bundle / "check" / "expected" / "doubled.npy", expected)
+    limits = bundle / "check" / "tolerance.txt"
+    limits.write_text(limits.read_text().replace("doubled 1e-5 1e-5", "doubled 1e-5 1e-5 2"))
+    finished = run(bundle, "--check", "--threads", "2", "--json")
+    verdicts = {output["file"]: output for output in json.loads(finished.stdout)["outputs"]}
+    assert finished.returncode == status
+    assert (verdicts["doubled"]["mismatches"], verdicts["doubled"]["may_differ"]) == (wrong, 2)
+    assert "differ, 2 may" in run(bundle, "--check", "--threads", "2").stdout
+
+
 def test_check_tells_nan_from_numbers(bundle: Path) -> None:
     x, expected = X.copy(), SUM.copy()
     x[0, 5] = expected[0, 5] = np.nan
@@ -202,16 +218,9 @@ def test_runner_refuses_usage(bundle: Path, options: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "tolerance",
     [
-        "layer_sum 1",
-        "layer_sum x y",
-        "unknown 0 0",
-        "",
-        "a 0 nan",
-        "layer_sum inf 0",
-        "layer_sum 0 inf",
-        "layer_sum 0 nan",
-        "layer_sum -1 0",
-        "layer_sum 1e999 0",
+        *("layer_sum 1", "layer_sum x y", "unknown 0 0", "", "a 0 nan"),
+        *("layer_sum inf 0", "layer_sum 0 inf", "layer_sum 0 nan", "layer_sum -1 0"),
+        *("layer_sum 1e999 0", "layer_sum 0 0 x", "layer_sum 0 0 -1", "layer_sum 0 0 1 1"),
     ],
 )
 def test_check_refuses_a_bad_tolerance_file(bundle: Path, tolerance: str) -> None:
@@ -305,6 +314,10 @@ def test_dump_writes_what_each_kernel_computed(bundle: Path, tmp_path: Path) -> 
     sums, doubled, _ = (np.load(tmp_path / "dump" / f"{entry['file']}.npy") for entry in listed)
     np.testing.assert_array_equal(doubled, 2 * sums)
     assert [entry["dtype"] for entry in listed] == ["float32", "float32", "int32"]
+    np.testing.assert_array_equal(np.load(tmp_path / "dump" / "input-0.npy"), X)
+    outputs = [np.load(path) for path in sorted((tmp_path / "dump").glob("output-*.npy"))]
+    assert len(outputs) == len(EXPECTED)
+    assert any(np.array_equal(made, doubled) for made in outputs)
 
 
 def test_a_dump_goes_nowhere_that_is_not_there(bundle: Path, tmp_path: Path) -> None:

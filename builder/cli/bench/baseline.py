@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.boards.board import Board
-from builder.boards.bundle import read_bundle, read_needs
+from builder.boards.bundle import read_needs
 from builder.boards.deploy import bring
 from builder.boards.draft import Order
 from builder.boards.lock import BoardLock
 from builder.cli.fleet import own_name
-from builder.cli.run import find_bundle
+from builder.cli.intact import intact_bundle
 from builder.deploy.layout import Inventory, Release, release_id
 from builder.effects.results import load_result
 from builder.errors import UsageError
@@ -40,7 +40,7 @@ def find_baseline(
 def _brought(
     place: Path, board: Board, lock: BoardLock, found: Inventory, target: Target, emit: Emit
 ) -> Release:
-    bundle = read_bundle(find_bundle(place))
+    bundle = intact_bundle(place)
     if bundle.target != target.name:
         raise UsageError(
             f"the baseline is for {bundle.target}, and the device is {target.name}",

@@ -58,7 +58,7 @@ class AfterDeploy:
 
     def show(self) -> None:
         """Print the measurements for people."""
-        show(self.ledger.entries)
+        show(self.ledger)
 
     def write_page(self) -> int:
         """Write the page that was asked for; return the exit code.

@@ -15,11 +15,14 @@ from builder.boards.measure import Outcome, World, bench_board
 from builder.boards.take import Candidate
 from builder.bundle.manifest import MANIFEST, load_manifest
 from builder.cli.bench.request import candidate, threads_of, wish_of
+from builder.cli.bundle_place import find_bundle
 from builder.cli.clock import SystemClock
 from builder.cli.environment import Environment
 from builder.cli.installation import read_matrix
+from builder.cli.intact import intact_bundle
 from builder.cli.measure_options import BenchFlags
-from builder.cli.run import find_bundle, prefix
+from builder.cli.run import prefix
+from builder.effects.digest_memo import DigestMemo
 from builder.effects.local_board import LocalBoard
 from builder.errors import UsageError
 from builder.matrix import load
@@ -69,7 +72,7 @@ def _world(cancel: threading.Event) -> World:
 def _candidate(
     place: Path, flags: BenchFlags, environment: Environment
 ) -> tuple[Candidate, Target]:
-    folder = find_bundle(place)
+    folder = intact_bundle(place, DigestMemo(environment.cache_root / "memo").sha256).folder
     text = (folder / MANIFEST).read_bytes()
     manifest = load_manifest(text)
     target = load(read_matrix(flags.target_folders), manifest.target)

@@ -24,6 +24,7 @@ def wish_of(flags: BenchFlags, defaults: BenchDefaults) -> Wish:
         sustained_minutes=flags.sustained,
         governor=flags.governor,
         busy_cores=flags.allow_load,
+        strict=flags.strict,
     )
 
 

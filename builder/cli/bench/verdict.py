@@ -28,6 +28,7 @@ class Ledger:
 
     def __init__(self, out: Path, allowed: float | None) -> None:
         self.entries: list[tuple[Measurement, Path]] = []
+        self.baselines: list[Measurement] = []
         self._out = out
         self._allowed = allowed
 
@@ -54,6 +55,7 @@ class Ledger:
         sides = (outcome.new, outcome.old) if outcome.old else (outcome.new,)
         entries = [(side, save_result(side, self._out)) for side in sides]
         self.entries += entries
+        self.baselines += [outcome.old] if outcome.old else []
         return entries
 
     def _judge(self, outcome: Outcome, entries: Sequence[tuple[Measurement, Path]]) -> None:
@@ -85,15 +87,16 @@ def conclude(ledger: Ledger, failures: Sequence[BoardwrightError], *, as_json: b
         errors = [failure.to_json() for failure in failures]
         write_json(sys.stdout, bench_document(ledger.entries, errors))
     else:
-        show(ledger.entries)
+        show(ledger)
         for failure in failures:
             say(failure)
     return failures[0].exit_code if failures else 0
 
 
-def show(entries: Sequence[tuple[Measurement, Path]]) -> None:
+def show(ledger: Ledger) -> None:
     """Print measurements for people, and where they are kept."""
-    if entries:
-        click.echo("\n".join(bench_lines([measurement for measurement, _ in entries])))
-    for _, path in entries:
+    if ledger.entries:
+        measurements = [measurement for measurement, _ in ledger.entries]
+        click.echo("\n".join(bench_lines(measurements, ledger.baselines)))
+    for _, path in ledger.entries:
         click.echo(f"saved: {path}")

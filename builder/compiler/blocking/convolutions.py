@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 from tvm import relax
 
-from builder.compiler import tensors
+from builder.compiler import provenance, tensors
 from builder.compiler.blocking.entering import in_blocks
 from builder.compiler.blocking.forms import (
     ANCHOR,
@@ -123,7 +123,8 @@ def _depthwise(
     source = in_blocks(forms, data).value
     if multiplier > 1:
         compute = depthwise.repeat(weights.shape[0], multiplier)
-        source = forms.emit_te(compute, source, name="repeat_channels", pattern=INJECTIVE)
+        copies, hint = "repeat_channels", provenance.NOBODY  # of no node's shape, but by chance
+        source = forms.emit_te(compute, source, name=copies, pattern=INJECTIVE, hint=hint)
     made = forms.emit_te(
         depthwise.compute(sliding), source, packed, name="depthwise", pattern=ANCHOR
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from builder.compiler.blocking.forms import INJECTIVE, Blocked, Forms, shape
+from builder.compiler.blocking.forms import Blocked, Forms, shape
 from builder.compiler.blocking.views import View, view
 from builder.compiler.kernels.conv import Compute
 
@@ -22,7 +22,7 @@ def in_blocks(forms: Forms, var: relax.Var) -> Blocked:
     if var not in forms.blocked and (rows := _rows(forms, var)) is not None:
         compute = _from_rows(rows, shape(var), forms.block)
         source = forms.plain_form(rows.source)
-        made = forms.emit_te(compute, source, name="rows_to_blocks", pattern=INJECTIVE)
+        made = forms.move(var, compute, source, name="rows_to_blocks")
         forms.blocked[var] = Blocked(made, shape(var)[1])
     return forms.blocked_form(var)
 

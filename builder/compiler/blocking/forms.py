@@ -15,7 +15,7 @@ import numpy.typing as npt
 import tvm
 from tvm import relax, te, tirx
 
-from builder.compiler import tensors
+from builder.compiler import provenance, tensors
 from builder.compiler.kernels.conv import Compute, round_up
 
 INJECTIVE = 2
@@ -72,24 +72,27 @@ class Forms:
         if var not in self.plain:
             made = self.blocked[var]
             compute = unblock(0, made.channels)
-            image = self.emit_te(compute, made.value, name="unblock", pattern=INJECTIVE)
-            self.plain[var] = image if len(shape(var)) == 4 else self._reshaped(image, shape(var))
+            image = self.move(var, compute, made.value, name="unblock")
+            self.plain[var] = image if len(shape(var)) == 4 else self._reshaped(var, image)
         return self.plain[var]
 
     def plain_image(self, var: relax.Var) -> relax.Expr:
         """Return the plain form as [N, C, H, W]: a sequence is an image of one row."""
         plain = self.plain_form(var)
-        return plain if len(shape(var)) == 4 else self._reshaped(plain, image_shape(var))
+        return plain if len(shape(var)) == 4 else self._reshaped(var, plain, image_shape(var))
 
-    def _reshaped(self, value: relax.Expr, extents: tuple[int, ...]) -> relax.Expr:
-        return self.emit(relax.op.reshape(value, extents))
+    def _reshaped(
+        self, var: relax.Var, value: relax.Expr, extents: tuple[int, ...] | None = None
+    ) -> relax.Expr:
+        made = relax.op.reshape(value, extents or shape(var))
+        return self.builder.emit(made, provenance.of_value(var))
 
     def blocked_form(self, var: relax.Var) -> Blocked:
         """Return the blocked form of a variable that holds [N, C, H, W] or [N, C, W]."""
         if var not in self.blocked:
             source = self.plain_image(var)
             compute = _block(self.block)
-            made = self.emit_te(compute, source, name="block", pattern=INJECTIVE)
+            made = self.move(var, compute, source, name="block")
             self.blocked[var] = Blocked(made, shape(source)[1])
         return self.blocked[var]
 
@@ -102,12 +105,27 @@ class Forms:
         """Bind a Relax expression."""
         return self.builder.emit(value, self.hint)
 
-    def emit_te(self, compute: Compute, *operands: relax.Expr, name: str, pattern: int) -> Any:
+    def move(self, var: relax.Var, compute: Compute, source: relax.Expr, *, name: str) -> Any:
+        """Bind a kernel that lays out the value of ``var`` anew.
+
+        It is ``var``'s, whoever asked for it: what it holds is no result of the asking node.
+        """
+        of = provenance.of_value(var)
+        return self.emit_te(compute, source, name=name, pattern=INJECTIVE, hint=of)
+
+    def emit_te(
+        self,
+        compute: Compute,
+        *operands: relax.Expr,
+        name: str,
+        pattern: int,
+        hint: str | None = None,
+    ) -> Any:
         """Bind a call of the kernel that ``compute`` describes."""
         return self.builder.emit_te(
             compute,
             *operands,
-            name_hint=self.hint,
+            name_hint=hint or self.hint,
             primfunc_name_hint=name,
             primfunc_attrs={"op_pattern": pattern},
         )

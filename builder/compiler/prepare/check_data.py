@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,44 +82,53 @@ def given_inputs(path: Path, specs: Sequence[TensorSpec]) -> Arrays:
     return arrays
 
 
-def reference_outputs(
-    model: Path, inputs: Arrays, specs: Sequence[TensorSpec], *, as_written: bool = False
-) -> Arrays:
-    """Run the user's own model on ONNX Runtime, one thread; return its outputs by name.
+class UsersModel:
+    """The user's own model on ONNX Runtime, one thread.
 
-    ``as_written`` has it compute node by node, with nothing fused.
-
-    Raises ``ModelRefused`` where ONNX Runtime does not take the model, ``IntegrityError`` where its
-    outputs are not of the shape and type the plan expects.
+    ``as_written`` has it compute node by node, with nothing fused. Raises ``ModelRefused`` where
+    ONNX Runtime does not take the model.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if as_written:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # Packed copies of the weights double the memory of a large model for one run's sake.
-    options.add_session_config_entry("session.disable_prepacking", "1")
-    names = [spec.name for spec in specs]
-    try:
-        session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
-        raise _not_run(error, _LOADING) from None
-    try:
-        feed = {name: as_ort_value(array) for name, array in inputs.items()}
-        values = [array_of(value) for value in session.run_with_ort_values(names, feed)]
-    except Exception as error:
-        raise _not_run(error, _RUNNING) from None
-    outputs = dict(zip(names, values, strict=True))
-    for spec in specs:
-        if outputs[spec.name].shape != spec.shape:
-            raise IntegrityError(
-                f"output {spec.name!r} has another shape in ONNX Runtime than in the plan",
-                reason="shape-disagreement",
-                why=f"{list(outputs[spec.name].shape)} against {list(spec.shape)}",
+
+    def __init__(self, model: Path, *, as_written: bool = False) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        if as_written:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Packed copies of the weights double the memory of a large model for one run's sake.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        with _its_refusals(_LOADING):
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
             )
-    return outputs
+
+    def outputs(self, inputs: Arrays, specs: Sequence[TensorSpec]) -> Arrays:
+        """Return the outputs by name.
+
+        Raises ``ModelRefused`` where ONNX Runtime does not run it on these inputs,
+        ``IntegrityError`` where outputs are not of the shape that the plan expects.
+        """
+        names = [spec.name for spec in specs]
+        with _its_refusals(_RUNNING):
+            feed = {name: as_ort_value(array) for name, array in inputs.items()}
+            values = [array_of(v) for v in self._session.run_with_ort_values(names, feed)]
+        outputs = dict(zip(names, values, strict=True))
+        for spec in specs:
+            if outputs[spec.name].shape != spec.shape:
+                raise IntegrityError(
+                    f"output {spec.name!r} has another shape in ONNX Runtime than in the plan",
+                    reason="shape-disagreement",
+                    why=f"{list(outputs[spec.name].shape)} against {list(spec.shape)}",
+                )
+        return outputs
+
+
+@contextmanager
+def _its_refusals(remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+        raise _not_run(error, remedy) from None
 
 
 _LOADING = "see that a session of onnxruntime loads it: no inputs would change that"

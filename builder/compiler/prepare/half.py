@@ -3,7 +3,8 @@
 Few CPUs compute in 16 bits, and sums in 16 bits lose what makes a result right; ONNX Runtime
 converts around each operator as well. Here the whole graph is widened once: inputs and outputs keep
 their type, weights and everything between are float32. What a model itself rounds to 16 bits by
-Cast stays rounded.
+Cast stays rounded, and so are results where ONNX Runtime takes them as they are: by IsInf and by
+Cast to integers. There and at outputs, what 16 bits do not hold is infinite.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from builder.compiler.prepare.rewriting import Graph
 from builder.compiler.prepare.skeleton import Skeleton
 
 HALVES = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
+
+_FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, *HALVES}
+
+_LARGEST = {TensorProto.FLOAT16: 65504.0, TensorProto.BFLOAT16: 3.3895313892515355e38}
 
 _BY_BITS = frozenset({"BitCast"})
 """Operators that mean the bits of a value, not its number."""
@@ -33,6 +38,14 @@ def widen_halves(skeleton: Skeleton) -> None:
     if not halves:
         return
     _Widening(graph=graph, halves=halves).apply()
+
+
+def _takes_halves(node: onnx.NodeProto) -> bool:
+    """Tell whether ONNX Runtime rounds what a node is given to 16 bits before."""
+    if node.op_type == "IsInf":
+        return True
+    kinds = {attribute.i for attribute in node.attribute if attribute.name == "to"}
+    return node.op_type == "Cast" and not kinds & _FLOATS
 
 
 class _Widening:
@@ -78,11 +91,32 @@ class _Widening:
             self._round(node, name)
             return
         outputs = list(node.output)
+        if _takes_halves(node) and node.input[0] in self._halves:
+            node.input[0] = self._rounded(node.input[0], name)
+        if node.op_type == "Clip" and node.input[0] in self._halves:
+            self._bound(node)
         node.input[:] = [self._wide.get(one, one) for one in node.input]
         node.output[:] = [self._widened(one) for one in outputs]
         _widen_attributes(node)
         self._nodes.append(node)
         self._narrow_outputs(outputs, name)
+
+    def _rounded(self, source: str, name: str) -> str:
+        """Return a 16-bit value rounded to its type, in float32."""
+        narrow = self._graph.fresh(f"{source}.narrow")
+        wide = self._graph.fresh(f"{source}.rounded")
+        self._cast(self._wide[source], narrow, self._halves[source], f"{name}.narrow")
+        self._cast(narrow, wide, TensorProto.FLOAT, f"{name}.widen")
+        return wide
+
+    def _bound(self, node: onnx.NodeProto) -> None:
+        """Give a Clip the bounds that it leaves to its type."""
+        node.input.extend([""] * (3 - len(node.input)))
+        most = _LARGEST[self._halves[node.input[0]]]
+        for position, bound in ((1, -most), (2, most)):
+            if not node.input[position]:
+                value = np.asarray(bound, np.float32)
+                node.input[position] = self._graph.add(f"{node.output[0]}.bound", value)
 
     def _widened(self, output: str) -> str:
         """Return the name of an output's wide form; inside the graph it keeps its own."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from builder.bundle.names import file_stem
+from builder.compiler.jumping import may_jump_far
 from builder.compiler.plan import DATA_TYPES
 from builder.compiler.prepare import check_data, opsets, simplify, skeleton
+from builder.compiler.prepare.as_given import write_as_given
 from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions, declared_shapes, misdeclared
+from builder.compiler.prepare.check_sets import GIVEN, MOST_BYTES, SEEDED, Truth, write_sets
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.costs import live_bytes, refuse_costly
@@ -25,6 +26,7 @@ from builder.compiler.prepare.empty import fold_empty
 from builder.compiler.prepare.freezing import read_frozen
 from builder.compiler.prepare.functions import expand_functions, inline_functions
 from builder.compiler.prepare.half import widen_halves
+from builder.compiler.prepare.input_sets import InputSet, further_sets
 from builder.compiler.prepare.padding import explicit_padding
 from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
@@ -34,8 +36,7 @@ from builder.compiler.prepare.seeding import integer_limits, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
-from builder.compiler.prepare.tolerance import tolerance
-from builder.compiler.refusals import dtype_name
+from builder.compiler.refusals import dtype_name, value_types
 from builder.compiler.signature import write_signature
 from builder.compiler.weights import WeightsWriter
 from builder.errors import BoardwrightError, ModelRefused
@@ -105,47 +106,34 @@ def prepare(
         signature = _signature(graph)
         refuse_costly(graph, graph.model.graph)
         below = integer_limits(Graph.of(graph))
+        jumps = may_jump_far(graph.model.graph, value_types(graph.model.graph))
         skeleton.write(graph, output / "model.onnx")
-    needed = live_bytes(graph.model.graph, graph.spans), run_bytes(graph)
+    needed = live_bytes(graph.model.graph, graph.spans), run_bytes(graph) + MOST_BYTES
     del graph  # ONNX Runtime is about to hold the weights once more
     allow_run(*needed)
     write_signature(signature, output)
     if given is not None:
-        inputs = check_data.given_inputs(given, signature.inputs)
+        first = InputSet(name=GIVEN, inputs=check_data.given_inputs(given, signature.inputs))
+        further: tuple[InputSet, ...] = ()  # whoever gives inputs says that others do not suit
     else:
         inputs = seeded_inputs(signature.inputs, below, seed)
-    with _beside_its_weights(as_given, output) as reference:
-        feed = inputs | constants
-        expected = check_data.reference_outputs(reference, feed, signature.outputs)
-        log(f"reference: {len(expected)} outputs from ONNX Runtime")
-        again = _again(reference, feed, signature.outputs) if in_steps else ()
-    _write_check(output / "check", signature, inputs, expected, again)
-    found = [*misdeclared(declared, signature.outputs), *_cautions(expected, again)]
+        first = InputSet(name=SEEDED, inputs=inputs)
+        further = tuple(further_sets(inputs, signature.inputs, below, seed, jumps=jumps))
+    truth = write_sets(
+        output,
+        signature,
+        first,
+        further,
+        model=write_as_given(output, as_given, constants),
+        constants=constants,
+        in_steps=in_steps,
+    )
+    log(f"reference: {len(truth.expected)} outputs from ONNX Runtime")
+    found = [*misdeclared(declared, signature.outputs), *_cautions(truth)]
     for caution in found:
         log(f"caution: {caution.output}: {caution.why}")
     text = json.dumps([dataclasses.asdict(caution) for caution in found], indent=1)
     (output / "cautions.json").write_text(f"{text}\n", encoding="utf-8")
-
-
-@contextmanager
-def _beside_its_weights(model: bytes, folder: Path) -> Iterator[Path]:
-    """Put the user's model where its weights are, for ONNX Runtime to map instead of copy them."""
-    path = folder / "as-given.onnx"
-    path.write_bytes(model)
-    try:
-        yield path
-    finally:
-        path.unlink()
-
-
-def _again(
-    reference: Path, feed: check_data.Arrays, specs: Sequence[TensorSpec]
-) -> tuple[check_data.Arrays, ...]:
-    """Return what else the reference could have said: values near two steps round either way."""
-    return (
-        check_data.reference_outputs(reference, feed, specs, as_written=True),
-        check_data.reference_outputs(reference, check_data.nudged(feed), specs),
-    )
 
 
 def _apply(step: SkeletonPass, graph: Skeleton, log: Log) -> None:
@@ -202,27 +190,6 @@ def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:
     )
 
 
-def _write_check(
-    folder: Path,
-    signature: Signature,
-    inputs: check_data.Arrays,
-    expected: check_data.Arrays,
-    again: Sequence[check_data.Arrays],
-) -> None:
-    for kind, specs, arrays in (
-        ("inputs", signature.inputs, inputs),
-        ("expected", signature.outputs, expected),
-    ):
-        (folder / kind).mkdir(parents=True)
-        for spec in specs:
-            np.save(folder / kind / f"{spec.file}.npy", check_data.storable(arrays[spec.name]))
-    lines = []
-    for spec in signature.outputs:
-        limit = tolerance(expected[spec.name], [other[spec.name] for other in again])
-        lines.append(f"{spec.file} {limit.absolute:.9g} {limit.relative:.9g}\n")
-    (folder / "tolerance.txt").write_text("".join(lines))
-
-
-def _cautions(expected: check_data.Arrays, again: Sequence[check_data.Arrays]) -> Iterator[Caution]:
-    for name, array in expected.items():
-        yield from cautions(name, array, [other[name] for other in again])
+def _cautions(truth: Truth) -> Iterator[Caution]:
+    for name, array in truth.expected.items():
+        yield from cautions(name, array, [other[name] for other in truth.again])

@@ -12,12 +12,15 @@ from onnx import TensorProto, helper
 
 from builder.cli.app import VERBS, run
 from builder.cli.build import exit_code
+from builder.cli.bundle_place import find_bundle
 from builder.cli.environment import read_environment
-from builder.cli.run import find_bundle, prefix
+from builder.cli.run import prefix
+from builder.effects.payload_imports import Imports
 from builder.errors import IntegrityError, ModelRefused, UsageError
+from builder.model.receipt import LastGood
 from builder.planning import runs_where
 from tests.nouns import LOCAL, a_pc, a_target
-from tests.unit.report.builds import a_receipt
+from tests.unit.report.builds import a_lost_receipt, a_receipt
 
 Printed = pytest.CaptureFixture[str]
 
@@ -99,6 +102,49 @@ def test_a_usage_failure_is_one_line_and_a_remedy(capsys: Printed) -> None:
     first, second = printed.err.splitlines()
     assert first.startswith("error: ")
     assert second == "  see: boardwright build --help"
+
+
+@pytest.mark.parametrize("arguments", [[], ["cache"], ["targets"]])
+def test_no_verb_prints_help_as_help(arguments: list[str], capsys: Printed) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(" ".join(("Usage: boardwright", *arguments)))
+    assert "error:" not in printed.err
+    assert len(printed.err.splitlines()) > 5
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_shell_gets_its_completion_script(
+    shell: str, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", f"{shell}_source")
+    assert run([]) == 0
+    assert f"_BOARDWRIGHT_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_an_unknown_shell_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", "csh_source")
+    assert run([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("boardwright b", ["build", "bisect", "bench"]),
+        ("boardwright cache c", ["clean"]),
+        ("boardwright build --dr", ["--dry-run"]),
+        ("boardwright build --target jetson-n", ["jetson-nano"]),
+    ],
+)
+def test_words_are_completed(
+    words: str, found: list[str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BOARDWRIGHT_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert run([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in found] == found
 
 
 def test_a_bug_is_one_line(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +266,11 @@ def test_an_empty_cache_is_no_failure(capsys: Printed) -> None:
     assert told(capsys, "cache", "clean", "--max-size", "1.5G", "--json")["removed_entries"] == 0
 
 
-def test_doctor_tells_all_there_is_as_json(capsys: Printed) -> None:
+def test_doctor_tells_all_there_is_as_json(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = Imports(faults={}, unmet=())
+    monkeypatch.setattr("builder.cli.doctor.try_imports", lambda *_: imports)
     run(["doctor", "--json"])
     checks = {
         check["name"]: check["state"] for check in json.loads(capsys.readouterr().out)["checks"]
@@ -249,6 +299,19 @@ def test_a_bundle_is_found_from_its_targets_folder(tmp_path: Path) -> None:
     bundle.mkdir()
     (bundle / "manifest.json").write_text("{}", encoding="utf-8")
     assert find_bundle(tmp_path) == find_bundle(bundle) == bundle
+
+
+def test_an_old_bundle_beside_a_failed_build_must_be_named_itself(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+    good = LastGood(path=str(bundle), sha256="a", key="b", published_utc="2026-01-01T00:00:00Z")
+    receipt = a_lost_receipt(last_good=good)
+    (tmp_path / "receipt.json").write_text(json.dumps(receipt.to_json()), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        find_bundle(tmp_path)
+    assert caught.value.reason == "last-build-failed"
+    assert find_bundle(bundle) == bundle
 
 
 def test_foreign_code_needs_an_emulator() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from builder.compiler.signature import read_signature
 from builder.compiler.vector_unit import VectorUnit
 from builder.model.target import Cpu, Libc, Platform
 from builder.model.tensor import TensorSpec
+
+Array = npt.NDArray[Any]
 
 PLATFORM = Platform(arch="x86_64", libc=Libc(family="glibc", floor="2.17"))
 VERSIONS = {4: "x86-64-v2", 8: "x86-64-v3", 16: "x86-64-v4"}
@@ -51,6 +54,44 @@ def errors(
     """
     log: list[str] = []
     prepared = prepared_folder(made, folder)
+    machine, kernels = _machine(prepared, lanes, cores, unit, log)
+    found, expected = _run(machine, prepared)
+    pairs = list(zip(found, expected, strict=True))
+    return {
+        "log": log,
+        "kernels": kernels,
+        "outputs": [_error(here, there) for here, there in pairs],
+        "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
+    }
+
+
+def results(
+    made: onnx.ModelProto,
+    folder: Path,
+    inputs: Mapping[str, Array],
+    *,
+    lanes: int = 8,
+) -> list[tuple[Array, Array]]:
+    """Compile ``made`` and run it on ``inputs``: each output, and what ONNX Runtime says it is."""
+    given = folder / "inputs.npz"
+    np.savez(given, **dict[str, Any](inputs))
+    prepared = prepared_folder(made, folder, given=given)
+    machine, _ = _machine(prepared, lanes, 1, None, [])
+    return list(zip(*_run(machine, prepared), strict=True))
+
+
+def prepared_folder(made: onnx.ModelProto, folder: Path, *, given: Path | None = None) -> Path:
+    source, prepared = folder / "source.onnx", folder / "prepared"
+    onnx.save(made, source)
+    prepared.mkdir()
+    prepare(source, seed=3, output=prepared, log=lambda _: None, given=given)
+    return prepared
+
+
+def _machine(
+    prepared: Path, lanes: int, cores: int, unit: VectorUnit | None, log: list[str]
+) -> tuple[relax.VirtualMachine, list[str]]:
+    """Compile a prepared model; return what runs it, and the names of its kernels."""
     cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
     target = codegen.llvm_target(PLATFORM, cpu)
     facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
@@ -71,20 +112,16 @@ def errors(
             relax_pipeline=tvm.transform.Sequential([]),
             tir_pipeline=stack.PIPELINE,
         )
-    machine = relax.VirtualMachine(program, tvm.cpu())
+    return relax.VirtualMachine(program, tvm.cpu()), kernels
+
+
+def _run(machine: relax.VirtualMachine, prepared: Path) -> tuple[list[Array], list[Array]]:
     signature = read_signature(prepared)
     feed = [tvm.runtime.tensor(_load(prepared, "inputs", spec)) for spec in signature.inputs]
     made_here = machine["main"](*feed)
-    results = [made_here] if hasattr(made_here, "numpy") else list(made_here)
-    found = [result.numpy() for result in results]
+    outputs = [made_here] if hasattr(made_here, "numpy") else list(made_here)
     expected = [_load(prepared, "expected", spec) for spec in signature.outputs]
-    pairs = list(zip(found, expected, strict=True))
-    return {
-        "log": log,
-        "kernels": kernels,
-        "outputs": [_error(here, there) for here, there in pairs],
-        "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
-    }
+    return [output.numpy() for output in outputs], expected
 
 
 @relax.expr_functor.mutator
@@ -97,20 +134,12 @@ class _Unchecked(relax.PyExprMutator):  # type: ignore[misc]
         return call.args[0] if marked else call
 
 
-def prepared_folder(made: onnx.ModelProto, folder: Path) -> Path:
-    source, prepared = folder / "source.onnx", folder / "prepared"
-    onnx.save(made, source)
-    prepared.mkdir()
-    prepare(source, seed=3, output=prepared, log=lambda _: None)
-    return prepared
-
-
-def _load(prepared: Path, kind: str, spec: TensorSpec) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(prepared / "check" / kind / f"{spec.file}.npy")
+def _load(prepared: Path, kind: str, spec: TensorSpec) -> Array:
+    array: Array = np.load(prepared / "check" / kind / f"{spec.file}.npy")
     return array
 
 
-def _error(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
+def _error(found: Array, expected: Array) -> float:
     assert found.shape == expected.shape
     scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
     return float(np.abs(found - expected).max(initial=0.0)) / scale

@@ -65,3 +65,21 @@ def test_errors_with_what_is_no_number() -> None:
     nan, inf = np.nan, np.inf
     found = differences(np.array([nan, inf, 1.0, nan]), np.array([nan, inf, 1.5, 1.0]))
     np.testing.assert_array_equal(found, [0, 0, 0.5, inf])
+
+
+def test_a_kernel_of_two_branches_shows_neither() -> None:
+    """Merged convolutions compute both in one tensor, whose blocks may look like one of them."""
+    made = model(
+        [
+            helper.make_node("Conv", ["x", "v"], ["c"], name="one"),
+            helper.make_node("Conv", ["x", "w"], ["y"], name="other"),
+        ],
+        inputs={"x": [1, 3, 4, 4]},
+        outputs={"c": [1, 1, 4, 4], "y": [1, 2, 4, 4]},
+        weights={"v": np.ones((1, 3, 1, 1), np.float32), "w": np.ones((2, 3, 1, 1), np.float32)},
+    )
+    graph = onnx.shape_inference.infer_shapes(made).graph
+    both = dumped("0", 1, 1, 4, 4, 4, nodes=("one", "other"))
+    alone = dumped("1", 1, 2, 4, 4, nodes=("other",))
+    assert [each.dumped.file for each in align(graph, [both])] == []
+    assert [each.dumped.file for each in align(graph, [alone, both])] == ["1"]

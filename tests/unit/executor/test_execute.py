@@ -23,6 +23,7 @@ from builder.model.event import (
     Started,
 )
 from builder.model.receipt import Receipt
+from builder.model.target import Target
 from builder.planning import Plan, plan
 from builder.steps import Compile, Prepare, Step, Verify
 from tests.fakes import FakeClock, FakePublisher, FakeStore, FakeWorkshop
@@ -237,6 +238,66 @@ def test_wrong_numbers_fail_the_target_and_name_the_worst_output(bench: Bench) -
     assert receipt.error["where"] == "worst"
     assert (receipt.verify.ok, receipt.bundle) == (False, None)
     assert bench.publisher.published == {}
+
+
+def test_a_failure_says_which_bundle_lies_there_still(bench: Bench) -> None:
+    [good] = execute(made(NANO), bench.world(), jobs=1)
+    assert good.last_good is None
+    bench.unchanged = False
+    [failed] = execute(made(NANO), bench.world(fresh=True), jobs=1)
+    assert failed.status == "failed"
+    assert good.bundle is not None
+    assert failed.last_good is not None
+    assert failed.last_good.sha256 == good.bundle.sha256
+    assert Receipt.from_json(failed.to_json()) == failed
+
+
+WRONG = {
+    "ok": False,
+    "where": "qemu",
+    "max_abs_error": 3.0,
+    "outputs": [{"name": "y", "max_abs_error": 3.0, "max_rel_error": 1.0, "ok": False}],
+}
+
+
+@pytest.mark.parametrize(
+    ("targets", "advised"),
+    [
+        ([NANO], "--target x86_64-linux"),
+        ([PC], "--target raspberry-pi-4"),
+        ([NANO, PC], None),
+    ],
+)
+def test_the_advice_is_no_target_that_has_just_been_tried(
+    bench: Bench, targets: list[Target], advised: str | None
+) -> None:
+    bench.workshop.verification = WRONG
+    for receipt in execute(made(*targets), bench.world(), jobs=1):
+        assert receipt.error is not None
+        remedy = receipt.error["remedy"]
+        if advised is None:
+            assert "--target" not in remedy
+        else:
+            assert remedy.endswith(advised)
+
+
+def test_the_set_of_inputs_that_is_wrong_is_named(bench: Bench) -> None:
+    sets = [{"name": "seeded", "ok": True}, {"name": "large", "ok": False}]
+    bench.workshop.verification = {**WRONG, "sets": sets}
+    [receipt] = execute(made(NANO), bench.world(), jobs=1)
+    assert receipt.error is not None
+    assert receipt.error["details"]["inputs"] == "large"
+    assert [(each.name, each.ok) for each in receipt.verify.sets] == [
+        ("seeded", True),
+        ("large", False),
+    ]
+
+
+def test_a_bundle_that_verification_gave_other_check_data_is_the_one(bench: Bench) -> None:
+    bench.workshop.reissued = "d" * 64
+    [receipt] = execute(made(NANO), bench.world(), jobs=1)
+    assert receipt.bundle is not None
+    assert receipt.bundle.sha256 == "d" * 64
 
 
 def test_a_nan_is_worse_than_any_number(bench: Bench) -> None:

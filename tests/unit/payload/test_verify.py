@@ -11,7 +11,7 @@ import pytest
 from builder.errors import IntegrityError
 from builder.model.artifact import OutputError
 from builder.model.tensor import TensorSpec
-from builder.payload.verify import compare, read_tolerances
+from builder.payload.comparison import compare, read_tolerances
 
 
 def compared(dtype: str, computed: list[Any], expected: list[Any], slack: float) -> OutputError:

@@ -19,7 +19,7 @@ from builder.model.event import (
     Started,
     StepRef,
 )
-from builder.model.receipt import NOT_VERIFIED, BundleRef, Receipt
+from builder.model.receipt import NOT_VERIFIED, BundleRef, LastGood, Receipt
 
 HOSTILE = "\x1b]0;owned\x07[red]tool says\u202e"
 ERROR = BuildFailed("undefined symbol", reason="link-failed", remedy="look at it")
@@ -47,7 +47,7 @@ def a_receipt(target: str = "nano", **changes: Any) -> Receipt:
     return Receipt(**(fields | changes))
 
 
-def a_lost_receipt(target: str = "pi") -> Receipt:
+def a_lost_receipt(target: str = "pi", *, last_good: LastGood | None = None) -> Receipt:
     return a_receipt(
         target,
         status="failed",
@@ -55,6 +55,7 @@ def a_lost_receipt(target: str = "pi") -> Receipt:
         sizes=None,
         verify=NOT_VERIFIED,
         error=ERROR.to_json(),
+        last_good=last_good,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.report.bench_view import bench_document, bench_lines, duration
+from builder.bench.durations import duration
+from builder.report.bench_view import bench_document, bench_lines
 from builder.report.page_history import histories
 from builder.report.page_parts import card, groups
 from builder.report.scales import Scale, histogram, scale_over
@@ -100,6 +101,28 @@ def test_a_measurement_without_blocks_has_a_card_and_a_line() -> None:
     )
     assert card(bare, 0).histogram is None
     assert len(bench_lines([bare])) == 2
+
+
+def test_a_kind_of_problem_is_said_once() -> None:
+    again = replace(SPOILT, where="block 9")
+    shown = card(measurement(status="invalid", problems=(SPOILT, again, again)), 0)
+    assert shown.problems == (f"{SPOILT.where}: {SPOILT.what} (and 2 more times)",)
+
+
+def test_a_wide_interval_squashes_nothing() -> None:
+    wide = measurement(1000)
+    assert wide.latency is not None and wide.latency.median is not None
+    median = replace(wide.latency.median, high=1e9)
+    wide = replace(wide, latency=replace(wide.latency, median=median))
+    [group] = groups([wide, measurement(900, device="other")])
+    assert min(rank.median.at for rank in group.ranks) > 40
+
+
+def test_the_rows_of_a_baseline_say_which_is_which() -> None:
+    new, old = measurement(), measurement()
+    _, first, second = bench_lines([new, old], [old])[:3]
+    assert "(baseline)" not in first
+    assert f"{old.subject.release or old.subject.sha256[:12]} (baseline)" in second
 
 
 def test_the_document_leaves_the_raw_samples_in_the_files() -> None:

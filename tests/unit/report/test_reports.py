@@ -7,7 +7,7 @@ import pytest
 
 from builder.model.artifact import Caution, Verification
 from builder.model.event import Finished
-from builder.model.receipt import Receipt
+from builder.model.receipt import LastGood, Receipt
 from builder.report.json_report import JsonReport, write_json
 from builder.report.plain import PlainReport
 from builder.report.progress import Progress
@@ -92,6 +92,16 @@ def test_cautions_are_said_once_for_all_boards_and_go_into_the_receipt() -> None
     for said in (stream.getvalue(), screen.getvalue()):
         assert said.count("half of it is not") == 1
         assert "\x1b]0;" not in said
+
+
+def test_a_bundle_that_outlives_a_failed_build_is_named() -> None:
+    good = LastGood(path="/dist/b", sha256="c", key="k", published_utc="2026-01-01T00:00:00Z")
+    stream, screen = io.StringIO(), io.StringIO()
+    finished = Finished(model="mnist", receipts=(a_lost_receipt(last_good=good),), seconds=1.0)
+    PlainReport(stream)(finished)
+    TerminalReport(screen, FakeClock())(finished)
+    for said in (stream.getvalue(), screen.getvalue()):
+        assert "the bundle of 2026-01-01T00:00:00Z stays in /dist/b" in said
 
 
 def test_columns_line_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,10 +15,14 @@ _PRODUCTS = (2, 3)
 
 
 def power(site: Site) -> bool:
-    """Pow by 2 or 3 as products; of mixed types, or of integers, in a type that holds both."""
+    """Pow by 2 or 3 as products; of mixed types, or of integers, in a type that holds both.
+
+    Of integers ONNX Runtime multiplies out the same two, to the last digit, and takes float64 for
+    the others.
+    """
     base, exponent = site.dtype(0), site.dtype(1)
     factors = _factors(site)
-    if factors and base.kind == "f":
+    if factors:
         name, result = str(site.node.input[0]), str(site.node.output[0])
         product = name if factors == 2 else site.emit("Mul", name, name)
         site.emit("Mul", product, name, to=result)
@@ -63,6 +68,34 @@ def reduce_bits(site: Site) -> bool:
     return True
 
 
+def mean_of_integers(site: Site) -> bool:
+    """ReduceMean of integers: their sum, divided towards zero."""
+    if site.dtype(0).kind not in "iu":
+        return False
+    before, after = site.shape(0), site.output_shape(0)
+    axes = site.attribute("axes") if site.value(1) is None else site.value(1)
+    if before is None or after is None or 0 in before or not site.is_known(1):
+        return False
+    if axes is None or len(axes) == 0:
+        if site.attribute("noop_with_empty_axes", 0):
+            return False
+        axes = range(len(before))
+    total = site.reduce("Sum", site.node.input[0], [int(axis) for axis in axes])
+    count = math.prod(before[axis] for axis in {int(axis) % len(before) for axis in axes})
+    mean = site.emit("Div", total, np.asarray(count, site.dtype(0)))
+    site.reshape(mean, after, to=site.node.output[0])
+    return True
+
+
+def reduce_in_float64(site: Site) -> bool:
+    """ReduceL2, ReduceLogSum and ReduceLogSumExp of integers: in float64, without the fraction."""
+    if site.dtype(0).kind not in "iu":
+        return False
+    reduced = site.again([site.cast(site.node.input[0], np.float64), *site.node.input[1:]])
+    site.cast(reduced, site.dtype(0), to=site.node.output[0])
+    return True
+
+
 def narrow_in_two_steps(site: Site) -> bool:
     """Cast of float64 to 16 bits: by float32, as ONNX Runtime does. LLVM has no sure way on Arm."""
     half = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -77,6 +110,10 @@ TABLE: Mapping[str, Rewrite] = {
     "Cast": narrow_in_two_steps,
     "IsInf": is_infinite,
     "Pow": power,
+    "ReduceL2": reduce_in_float64,
+    "ReduceLogSum": reduce_in_float64,
+    "ReduceLogSumExp": reduce_in_float64,
     "ReduceMax": reduce_bits,
+    "ReduceMean": mean_of_integers,
     "ReduceMin": reduce_bits,
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from builder.compiler.prepare.rewriting import Operand, Rewrite, Site
+
+_BEYOND = np.float32(2**20)
+"""More steps than any of 8 bits."""
 
 _EIGHT_BITS = (np.dtype(np.int8), np.dtype(np.uint8))
 
@@ -40,23 +43,81 @@ def concatenation(site: Site) -> bool:
 
 
 def addition(site: Site) -> bool:
-    """QLinearAdd: each side in steps of the result, whose zero point is added before rounding."""
-    result = site.node.input[6]
-    ratios = [site.emit("Div", site.node.input[position], result) for position in (1, 4)]
-    sides = [
-        site.emit("Mul", _whole(site, position), ratio)
-        for position, ratio in zip((0, 3), ratios, strict=True)
-    ]
-    _round(site, site.emit("Add", *sides), 7)
+    """QLinearAdd: each side in steps of the result, added up in ONNX Runtime's order.
+
+    Ties are rounded to even, so the order counts: what the zero points come to, then the right
+    side, then the left one. On CPUs that multiply and add at once, each side is rounded once.
+    """
+    left, right = (_as_float(site, position) for position in (0, 3))
+    ratios = [_ratio(site, position) for position in (1, 4)]
+    start = _zero_points(site, ratios)
+    steps = site.emit("Add", site.emit("Mul", right, ratios[1]), start)
+    _saturate(site, site.emit("Add", site.emit("Mul", left, ratios[0]), steps))
     return True
+
+
+def _ratio(site: Site, position: int) -> Operand:
+    """Return a scale in steps of the result's."""
+    scale, result = site.value(position), site.value(6)
+    if scale is None or result is None:
+        return site.emit("Div", site.node.input[position], site.node.input[6])
+    return np.asarray(scale.astype(np.float32) / result.astype(np.float32))
+
+
+def _zero_points(site: Site, ratios: Sequence[Operand]) -> Operand:
+    """Return what the zero points add to each element of a QLinearAdd."""
+    left, right, result = (_zero_point(site, position) for position in (2, 5, 7))
+    first, second = ratios
+    known = [one for one in (left, right, result, first, second) if not isinstance(one, str)]
+    if len(known) < 5:
+        sides = [site.emit("Mul", r, z) for r, z in ((first, left), (second, right))]
+        return site.emit("Sub", result, site.emit("Add", *sides))
+    of_left, of_right, of_result, a, b = (np.asarray(one, np.float64) for one in known)
+    total = np.float32(a * of_left + np.float32(b * of_right))  # as a multiply-add rounds
+    return np.asarray(np.float32(of_result) - total, np.float32)
+
+
+def _zero_point(site: Site, position: int) -> Operand:
+    if not site.has(position):
+        return np.float32(0)
+    known = site.value(position)
+    if known is not None:
+        return np.asarray(known, np.float32)
+    return _as_float(site, position)
+
+
+def _as_float(site: Site, position: int) -> str:
+    return site.cast(site.node.input[position], np.float32)
 
 
 def product(site: Site) -> bool:
-    """QLinearMul: of whole numbers; the zero point is added before rounding."""
+    """QLinearMul: of whole numbers; the zero point is added before rounding.
+
+    The scaled product is rounded by itself: bounds that it never meets keep a CPU from multiplying
+    and adding at once.
+    """
     whole = site.emit("Mul", _whole(site, 0), _whole(site, 3))
     scales = site.emit("Mul", site.node.input[1], site.node.input[4])
-    _round(site, site.emit("Mul", whole, site.emit("Div", scales, site.node.input[6])), 7)
+    steps = site.emit("Mul", whole, _quotient(site, scales, 6))
+    _round(site, site.emit("Clip", steps, -_BEYOND, _BEYOND), 7)
     return True
+
+
+def average(site: Site) -> bool:
+    """QLinearAveragePool: of floats; the zero point is added before rounding."""
+    if site.attribute("channels_last", 0):
+        return False
+    given = {name: site.attribute(name) for name in _POOL}
+    settings = {name: value for name, value in given.items() if value is not None}
+    pooled = site.emit("AveragePool", _dequantised(site, 0), **settings)
+    _round(site, _quotient(site, pooled, 3), 4)
+    return True
+
+
+def _quotient(site: Site, value: str, scale: int) -> str:
+    """Return ``value`` by a scale, to the last digit: in float32 it might become a product."""
+    divisor = site.cast(site.node.input[scale], np.float64)
+    return site.cast(site.emit("Div", site.cast(value, np.float64), divisor), np.float32)
 
 
 def global_average(site: Site) -> bool:
@@ -194,10 +255,14 @@ def _whole(site: Site, first: int) -> str:
 
 def _round(site: Site, steps: str, zero_point: int) -> None:
     """Make the node's output of steps: the zero point added, rounded to even, saturated."""
-    dtype = site.dtype(0)
     if site.has(zero_point):
-        zero = site.cast(site.node.input[zero_point], np.float32)
-        steps = site.emit("Add", steps, zero)
+        steps = site.emit("Add", steps, _as_float(site, zero_point))
+    _saturate(site, steps)
+
+
+def _saturate(site: Site, steps: str) -> None:
+    """Make the node's output of steps: rounded to even, within the type."""
+    dtype = site.dtype(0)
     limits: list[Operand] = [np.float32(np.iinfo(dtype).min), np.float32(np.iinfo(dtype).max)]
     bounded = site.emit("Clip", site.emit("Round", steps), *limits)
     site.cast(bounded, dtype, to=site.node.output[0])
@@ -212,7 +277,7 @@ TABLE: Mapping[str, Callable[[Site], bool]] = {
     "MatMulNBits": matmul_by_bits,
     "QGemm": gemm,
     "QLinearAdd": addition,
-    "QLinearAveragePool": through_floats("AveragePool", *_POOL),
+    "QLinearAveragePool": average,
     "QLinearConcat": concatenation,
     "QLinearGlobalAveragePool": global_average,
     "QLinearLeakyRelu": through_floats("LeakyRelu", "alpha"),
