@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +21,12 @@ from builder import matrix
 from builder.model.target import Target
 from builder.package_files import targets_root
 from ci.conformance import page, results
+from ci.conformance.building import Workplace
 from ci.conformance.cases import Case, collect
 from ci.conformance.results import Result
 from ci.conformance.running import run
 from ci.conformance.sampling import sample
+from ci.conformance.stressing import stress
 
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"
@@ -39,8 +41,13 @@ def main() -> int:
     cases = _selected(known, options)
     target = one_cpu(options.target)
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
-        folder = options.keep or Path(name)
-        found = run(cases, target, folder, processes=options.jobs, limit_s=options.limit)
+        place = Workplace(
+            folder=options.keep or Path(name),
+            target=target,
+            processes=options.jobs,
+            limit_s=options.limit,
+        )
+        found = _found(cases, place, options)
     print(f"{results.summary(found)} on {target.name}, {time.monotonic() - started:.0f} s")
     if options.json:
         results.write_json(found, options.json)
@@ -72,20 +79,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--limit", type=int, default=60, help="CPU seconds for one case")
+    parser.add_argument("--guard", action="store_true", help="run kernels between guard pages")
+    parser.add_argument("--stress", action="store_true", help="run with other data, too")
     parser.add_argument("--json", type=Path, help="write all results to this file")
-    parser.add_argument("--keep", type=Path, help="work in this new folder and leave it")
+    parser.add_argument(
+        "--keep", type=Path, help="work in this folder and leave it; what it holds compiled is used"
+    )
     parser.add_argument("--update", action="store_true", help="write expected.json and the page")
     return parser
 
 
-def _selected(cases: Sequence[Case], options: argparse.Namespace) -> tuple[Case, ...]:
+def _found(
+    cases: Mapping[int, Case], place: Workplace, options: argparse.Namespace
+) -> list[Result]:
+    if options.stress:
+        return stress(cases, place, guarded=options.guard)
+    return run(cases, place, guarded=options.guard)
+
+
+def _selected(known: Sequence[Case], options: argparse.Namespace) -> dict[int, Case]:
+    """Return the cases that are asked for, by their number among all."""
     patterns = options.only or ["*"]
-    chosen = [c for c in cases if any(fnmatch.fnmatchcase(c.name, one) for one in patterns)]
+    chosen = [c for c in known if any(fnmatch.fnmatchcase(c.name, one) for one in patterns)]
     if options.sample:
         expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
         passing = [case for case in chosen if expected.get(case.name) == "pass"]
         chosen = sample(passing, options.sample)
-    return tuple(chosen)
+    names = {case.name for case in chosen}
+    return {number: case for number, case in enumerate(known) if case.name in names}
 
 
 def one_cpu(name: str) -> Target:
