@@ -26,7 +26,7 @@ _HERE = Path(__file__).parent
 class Batch:
     """Where the cases lie (``folder/NUMBER/compiled``) and how programs are made and started.
 
-    ``guarded`` has every kernel call work between guard pages.
+    ``guarded`` has every kernel call work between guard pages; ``limit_s`` is of CPU, for one run.
     """
 
     folder: Path
@@ -34,6 +34,7 @@ class Batch:
     emulator: Emulator | None
     zig: Zig
     guarded: bool = False
+    limit_s: int = 120
 
     def run(self, runs: Sequence[Run]) -> dict[Run, str]:
         """Link the cases and run them; return ``ok`` or what went wrong, by run.
@@ -95,9 +96,9 @@ class Batch:
         )
 
     def _start(self, program: Path, runs: Sequence[Run]) -> dict[Run, str]:
-        """Run until all are done or the program ends; it limits the CPU time of each by itself."""
+        """Run until all are done or the program ends."""
         done = subprocess.run(
-            (*self._emulation(), str(program), str(self.folder)),
+            (*self._emulation(), str(program), str(self.folder), str(self.limit_s)),
             input="".join(f"{number} {name}\n" for number, name in runs),
             capture_output=True,
             text=True,

@@ -1,11 +1,12 @@
 /* Runs many plans of one program through the C interface of the model library.
  *
- *   driver FOLDER < LIST
+ *   driver FOLDER SECONDS < LIST
  *
  * Each line of the list is "NUMBER SET", a plan and a set of inputs for it: reads
  * FOLDER/NUMBER/SET/in*.bin, runs once, writes FOLDER/NUMBER/SET/out*.bin and prints
  * "NUMBER SET ok" or "NUMBER SET failed REASON". Output is flushed line by line, so that after a
- * crash it is known what was running ("NUMBER SET started" stands last).
+ * crash it is known what was running ("NUMBER SET started" stands last). What
+ * takes more than so many seconds of CPU ends by SIGPROF: a busy machine must not decide what passes.
  *
  * Compiled with GUARDED, every kernel call works between guard pages (guarded_kernels.h).
  */
@@ -24,7 +25,7 @@ extern const bw_plan *const bw_batch[];
 extern const size_t bw_batch_size;
 const bw_plan *bw_chosen_plan; /* what the runtime was compiled to take for its own */
 
-enum { CPU_LIMIT_S = 120, MOST_TENSORS = 256 };
+enum { MOST_TENSORS = 256 };
 
 typedef struct job {
   size_t number;
@@ -102,15 +103,14 @@ static const char *start_and_run(const char *folder, const job *job) {
   return problem == NULL ? NULL : said;
 }
 
-/* What never ends is ended by SIGPROF. CPU time: a busy machine must not decide what passes. */
-static void limit_time(void) {
-  const struct itimerval limit = {.it_value = {.tv_sec = CPU_LIMIT_S}};
+static void limit_time(const char *seconds) {
+  const struct itimerval limit = {.it_value = {.tv_sec = strtol(seconds, NULL, 10)}};
   setitimer(ITIMER_PROF, &limit, NULL);
 }
 
 int main(int argc, char **argv) {
   job job;
-  if (argc != 2)
+  if (argc != 3)
     return 2;
   while (scanf("%zu %63s", &job.number, job.set) == 2) {
     if (job.number >= bw_batch_size || bw_batch[job.number] == NULL)
@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
     snprintf(job.name, sizeof job.name, "%zu %s", job.number, job.set);
     printf("%s started\n", job.name);
     fflush(stdout);
-    limit_time();
+    limit_time(argv[2]);
     const char *problem = start_and_run(argv[1], &job);
     if (problem == NULL)
       printf("%s ok\n", job.name);
