@@ -9,7 +9,7 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
-from builder.compiler import tensors
+from builder.compiler import extremes, tensors
 from builder.compiler.kernels import joining, local_response
 from builder.compiler.operators import responses
 
@@ -127,6 +127,8 @@ _SMALL = 1e-30
 
 _OWN: dict[str, Legalization] = {
     responses.OPERATOR: _local_response,
+    "relax.argmax": extremes.argmax,
+    "relax.argmin": extremes.argmin,
     "relax.clip": _clip,
     "relax.concat": _concat,
     "relax.divide": _divide,
