@@ -23,11 +23,11 @@ from ci.conformance.reference import ort_value, retyped
 
 Arrays = dict[str, npt.NDArray[Any]]
 Sets = Mapping[str, Arrays]
+Make = Callable[[Case], Iterable[tuple[str, Arrays]]]
+"""Returns sets of inputs for a case, by name."""
 
 
-def asking(
-    case: Case, make: Callable[[Case], Iterable[tuple[str, Arrays]]], prepared: Path
-) -> Callable[[Path], Answer]:
+def asking(case: Case, make: Make, prepared: Path) -> Callable[[Path], Answer]:
     """Return the job that makes sets of inputs and asks ONNX Runtime for the outputs of each.
 
     In the job's folder each set has a folder of its own: ``in*.bin`` as the library takes them,

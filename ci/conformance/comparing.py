@@ -33,7 +33,7 @@ def within(
 ) -> npt.NDArray[np.bool_]:
     """Say for each element whether it is right: not-a-number is equal to itself here."""
     if want.dtype.kind in "biu" and limit["absolute"] == 0:
-        return want == found
+        return np.asarray(want == found)
     wide_want, wide_found = want.astype(np.float64), found.astype(np.float64)
     with np.errstate(all="ignore"):
         near = np.abs(wide_found - wide_want) <= limit["absolute"] + limit["relative"] * np.abs(
@@ -41,7 +41,7 @@ def within(
         )
     odd = ~np.isfinite(wide_want) | ~np.isfinite(wide_found)
     same = (wide_want == wide_found) | (np.isnan(wide_want) & np.isnan(wide_found))
-    return np.where(odd, same, near)
+    return np.asarray(np.where(odd, same, near))
 
 
 def _read(path: Path, spec: TensorSpec) -> npt.NDArray[Any]:

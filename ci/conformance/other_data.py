@@ -34,6 +34,45 @@ def variants(case: Case) -> Iterator[tuple[str, dict[str, Array]]]:
             yield kind, changed
 
 
+def hostile_integers(case: Case) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield fed inputs by kind whose integers, indices among them, are anything at all.
+
+    Nothing where no input is of integers. Floats that become indices count as well in the last.
+    """
+    given = {name: np.asarray(value) for name, value in case.fed.items()}
+    if not any(array.dtype.kind in "iu" for array in given.values()):
+        return
+    reach = max((extent for array in given.values() for extent in array.shape), default=1)
+    for number, (kind, change) in enumerate(_attacks(reach).items()):
+        chance = np.random.default_rng(number)
+        yield kind, {name: _cast(change(array, chance), array) for name, array in given.items()}
+
+
+def _attacks(reach: int) -> dict[str, Change]:
+    """Return kinds of hostile data for tensors whose largest extent is ``reach``."""
+    near = _between(-2 * reach - 2, 2 * reach + 2)
+    odd_floats = _with(np.nan, np.inf, -np.inf, 1e30, -1e30)
+    return {
+        "anything": _between(-(2**63), 2**64 - 1),
+        "extremes": _extremes,
+        "near-1": near,
+        "near-2": near,
+        "just-outside": _between(reach, reach + 1),
+        "all-odd": lambda array, chance: odd_floats(near(array, chance), chance),
+    }
+
+
+def _between(low: int, high: int) -> Change:
+    def change(array: Array, chance: np.random.Generator) -> Array:
+        if array.dtype.kind not in "iu":
+            return array
+        least, greatest = limits(array)
+        bounds = max(least, low), max(min(greatest, high), max(least, low))
+        return chance.integers(*bounds, array.shape, dtype=array.dtype, endpoint=True)
+
+    return change
+
+
 def is_float(array: Array) -> bool:
     """Say whether elements are floats, the small ones that numpy did not bring included."""
     return array.dtype.kind == "f" or array.dtype.name.startswith(("bfloat", "float"))

@@ -22,7 +22,7 @@ DATA_DEPENDENT = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringS
 
 def excluded(case: Case) -> str | None:
     """Return why ``case`` does not count, or None where it does."""
-    if not _is_of_tensors(case):
+    if not is_of_tensors(case):
         return "strings, sequences or optional values"
     if any(_is_packed(value) for value in (*case.inputs.values(), *case.outputs.values())):
         return "ONNX Runtime cannot exchange values of 2 or 4 bits with Python"
@@ -75,7 +75,7 @@ def retyped(array: npt.NDArray[Any], expected: np.dtype[Any]) -> npt.NDArray[Any
     return array.view(expected) if bits else array
 
 
-def _is_of_tensors(case: Case) -> bool:
+def is_of_tensors(case: Case) -> bool:
     """Say whether all that goes in and comes out is a tensor of numbers, by type and by value."""
     graph = case.model.graph
     kinds = (value.type for value in (*graph.input, *graph.output))
