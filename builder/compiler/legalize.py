@@ -37,8 +37,17 @@ def _clip(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
     return builder.call_te(compute, call.args[0], primfunc_name_hint="clip")
 
 
-def _extreme(name: str, combine: Callable[[Any, Any], Any], sign: int) -> Legalization:
-    """Return the largest or smallest of infinities too: TVM starts at the largest finite number."""
+def _extreme(name: str, beats: Callable[[Any, Any], Any], sign: int) -> Legalization:
+    """Return the largest or smallest of infinities too: TVM starts at the largest finite number.
+
+    NaN stays, as in ONNX Runtime.
+    """
+
+    def combine(found: Any, new: Any) -> Any:
+        wins = beats(found, new)
+        if str(found.ty.dtype).startswith(("float", "bfloat")):
+            wins = tirx.any(wins, tirx.isnan(found))  # and one that is new is never beaten
+        return tirx.Select(wins, found, new)
 
     def legalization(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         axes = None if call.attrs.axis is None else [int(axis) for axis in call.attrs.axis]
@@ -132,6 +141,6 @@ _OWN: dict[str, Legalization] = {
     "relax.clip": _clip,
     "relax.concat": _concat,
     "relax.divide": _divide,
-    "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
-    "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
+    "relax.max": _extreme("max", lambda x, y: x > y, -1),
+    "relax.min": _extreme("min", lambda x, y: x < y, 1),
 }

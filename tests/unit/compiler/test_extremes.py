@@ -18,7 +18,7 @@ ROWS = [
     [1, NAN, 2, 3],
     [NAN, 1, 2, 3],
     [3, NAN, 2, 1],
-    [1, 2, 3, NAN],
+    [1, 3, 2, NAN],
     [NAN, NAN, NAN, NAN],
     [-INF, -INF, -INF, -INF],
     [INF, INF, INF, INF],
@@ -69,3 +69,72 @@ def test_a_row_of_anything_has_the_place_that_onnx_runtime_gives(
 def test_hardmax_has_a_one_in_every_row(tmp_path: Path, axis: int) -> None:
     values = [row for row in ROWS if not np.isnan(row).any()]
     assert errors(odd("Hardmax", axis, values), tmp_path, lanes=8)["outputs"] == [0.0]
+
+
+@pytest.mark.parametrize("operator", ["ReduceMax", "ReduceMin"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_nan_stays_the_largest_and_the_smallest(tmp_path: Path, operator: str, axis: int) -> None:
+    """ONNX Runtime keeps what stands first; of others it loses some."""
+    made = reduced(
+        operator, axis, [row for row in ROWS if np.isnan(row[0]) or not np.isnan(row).any()]
+    )
+    made.graph.node[-1].output[0] = "found"
+    made.graph.node.append(helper.make_node("IsNaN", ["found"], ["odd_one"]))
+    made.graph.node.append(helper.make_node("Cast", ["odd_one"], ["y"], to=TensorProto.FLOAT))
+    assert errors(made, tmp_path, lanes=8)["outputs"] == [0.0]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("keep", [0, 1])
+def test_the_log_of_a_sum_of_infinite_terms_is_infinite(
+    tmp_path: Path, axis: int, keep: int
+) -> None:
+    """An output of infinities is compared as what tanh makes of it."""
+    made = reduced("ReduceLogSumExp", axis, [[-INF, INF], [-INF, -INF], [INF, INF], [0, -INF]])
+    made.graph.node[-1].attribute.append(helper.make_attribute("keepdims", keep))
+    made.graph.node[-1].output[0] = "sum"
+    made.graph.node.append(helper.make_node("Tanh", ["sum"], ["y"]))
+    found = errors(made, tmp_path, lanes=8)
+    assert found["nan_agrees"] == [True] and found["outputs"][0] < 1e-5
+
+
+def reduced(operator: str, axis: int, values: Sequence[Sequence[float]]) -> onnx.ModelProto:
+    """Return a model that reduces rows with axes as attributes."""
+    made = odd("Hardmax", axis, values)
+    made.graph.node[-1].CopyFrom(helper.make_node(operator, ["odd"], ["y"], axes=[axis]))
+    return made
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, -3.0])
+def test_zeros_are_quantised_with_the_scale_1(tmp_path: Path, scale: float) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["x", "scale"], ["scaled"]),
+            helper.make_node("DynamicQuantizeLinear", ["scaled"], ["y", "step", "zero"]),
+            helper.make_node("Cast", ["y"], ["wide"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["zero"], ["wide_zero"], to=TensorProto.FLOAT),
+        ],
+        "dynamic",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 7])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            for name in ("wide", "step", "wide_zero")
+        ],
+        [numpy_helper.from_array(np.array(scale, np.float32), "scale")],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    assert max(errors(made, tmp_path, lanes=8)["outputs"]) < 1e-6
+
+
+@pytest.mark.parametrize("attributes", [{}, {"axis": 0}, {"axis": 1}, {"axis": 2}, {"axis": -1}])
+def test_hardmax_before_opset_13_has_one_row_of_all_axes_from_its_own_on(
+    tmp_path: Path, attributes: dict[str, int]
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Hardmax", ["x"], ["y"], **attributes)],
+        "older",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3, 4])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    assert errors(made, tmp_path, lanes=8)["outputs"] == [0.0]
