@@ -124,17 +124,3 @@ def test_zeros_are_quantised_with_the_scale_1(tmp_path: Path, scale: float) -> N
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     assert max(errors(made, tmp_path, lanes=8)["outputs"]) < 1e-6
-
-
-@pytest.mark.parametrize("attributes", [{}, {"axis": 0}, {"axis": 1}, {"axis": 2}, {"axis": -1}])
-def test_hardmax_before_opset_13_has_one_row_of_all_axes_from_its_own_on(
-    tmp_path: Path, attributes: dict[str, int]
-) -> None:
-    graph = helper.make_graph(
-        [helper.make_node("Hardmax", ["x"], ["y"], **attributes)],
-        "older",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3, 4])],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
-    assert errors(made, tmp_path, lanes=8)["outputs"] == [0.0]
