@@ -9,7 +9,7 @@ _ZEROS_ARE_MULTIPLIED = (
     " number is none"
 )
 _ORDER = "ONNX Runtime's own result follows from the order in which its vectors meet a NaN"
-_LENGTHS = "steps behind a sequence's length are computed and multiplied by zero"
+_GATES = "ONNX Runtime's gates give a finite number for one that is none"
 _SCALES = "a scale of zero, or one that is no number: what a cast then gives is the CPU's"
 _OVERFLOW = "an integer that its type does not hold: what a cast then gives is the CPU's"
 
@@ -18,10 +18,9 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("Conv*", "infinities", _ZEROS_ARE_MULTIPLIED),
     ("GridSample", "nan", _ZEROS_ARE_MULTIPLIED),
     ("GridSample", "infinities", _ZEROS_ARE_MULTIPLIED),
-    ("GRU", "nan", _LENGTHS),
-    ("GRU", "infinities", _LENGTHS),
-    ("LSTM", "nan", _LENGTHS),
-    ("LSTM", "infinities", _LENGTHS),
+    ("Resize", "nan", _ZEROS_ARE_MULTIPLIED),
+    ("Resize", "infinities", _ZEROS_ARE_MULTIPLIED),
+    *((cell, kind, _GATES) for cell in ("GRU", "LSTM", "RNN") for kind in ("nan", "infinities")),
     ("*Pool*", "nan", _ORDER),
     ("TopK", "nan", _ORDER),
     ("Hardmax", "nan", _ORDER),

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.unit.compiler.execution import errors
 
 NAN, INF = np.nan, np.inf
-ROWS = [
+ROWS: list[list[float]] = [
     [1, NAN, 2, 3],
     [NAN, 1, 2, 3],
     [3, NAN, 2, 1],
