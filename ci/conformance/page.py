@@ -34,10 +34,10 @@ def whole(results: Sequence[Result]) -> str:
 
 def sampled(results: Sequence[Result]) -> str:
     """Return what is told of a run of some cases."""
-    operators = len(by_operator(results))
-    lines = [f"**{summary(results)}**, of {operators} operators."]
-    if not all(result.passes for result in results):
-        lines += ["", *_failures(results)]
+    counted = [result for result in results if result.counts]
+    lines = [f"**{summary(counted)}**, of {len(by_operator(counted))} operators."]
+    if not all(result.passes for result in counted):
+        lines += ["", *_failures(counted)]
     return "\n".join(lines) + "\n"
 
 

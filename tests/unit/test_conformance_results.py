@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -134,7 +135,7 @@ def test_a_record_of_other_data_lists_what_differs_by_operator_and_kind() -> Non
 
 
 def test_other_data_keeps_types_shapes_and_indices() -> None:
-    inputs = {
+    inputs: dict[str, Any] = {
         "x": np.arange(6, dtype=np.float32).reshape(2, 3),
         "n": np.array([1, 250], np.uint8),
         "at": np.array([0, 1]),
