@@ -19,6 +19,9 @@ static bw_model *guarded_model;
 static const bw_call *running;
 static guarded tensors[MOST_VIEWS];
 
+/* What a kernel leaves of these it has not written: its scratch memory within a result. */
+static const uint8_t UNWRITTEN[] = {[AT_END] = 0xa5, [AT_BEGIN] = 0x5a};
+
 /* --- Telling ---------------------------------------------------------------------------------- */
 
 static _Noreturn void end_with(const char *verdict, const char *what) {
@@ -79,7 +82,8 @@ static void lay_out(const bw_any *arguments, guarded_edge edge, bw_dl_tensor *co
   for (uint32_t i = 0; i < running->view_count; i++) {
     const bw_dl_tensor *tensor = arguments[i].value.pointer;
     const uint64_t bytes = plan->views[running->views[i]].size_bytes;
-    guarded_open(&tensors[i], name_of(i), bytes, edge);
+    const uint8_t filling = is_result(i) ? UNWRITTEN[edge] : FILLINGS[edge];
+    guarded_open(&tensors[i], name_of(i), bytes, edge, filling);
     if (!is_result(i) && bytes != 0) {
       memcpy(tensors[i].start, tensor->data, (size_t)bytes);
       guarded_make_read_only(&tensors[i]);
@@ -103,12 +107,22 @@ static void check_surroundings(void) {
     end_with("strayed", "writes beside its scratch memory");
 }
 
+/* Say whether what both calls wrote is the same. */
+static bool agree(const uint8_t *at_end, const uint8_t *at_begin, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    const bool unwritten = at_end[i] == UNWRITTEN[AT_END] && at_begin[i] == UNWRITTEN[AT_BEGIN];
+    if (at_end[i] != at_begin[i] && !unwritten)
+      return false;
+  }
+  return true;
+}
+
 static void keep_results(const bw_any *arguments, guarded_edge edge) {
   char what[64];
   for (uint32_t i = running->view_count - running->result_count; i < running->view_count; i++) {
     const bw_dl_tensor *tensor = arguments[i].value.pointer;
     const size_t bytes = (size_t)tensors[i].bytes;
-    if (edge == AT_BEGIN && bytes != 0 && memcmp(tensor->data, tensors[i].start, bytes) != 0) {
+    if (edge == AT_BEGIN && !agree(tensor->data, tensors[i].start, bytes)) {
       snprintf(what, sizeof what, "%s follows from what lies outside of its tensors",
                tensors[i].what);
       end_with("strayed", what);

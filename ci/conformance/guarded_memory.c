@@ -10,14 +10,12 @@
 /* How far beyond a tensor an access still is told to be near it. 32 bits have few addresses. */
 enum { REACH = sizeof(void *) == 8 ? 16 << 20 : 1 << 20 };
 
-/* Not-a-number in every float, -1 in every integer; and large numbers in float32 and integers. */
-static const uint8_t FILLINGS[] = {[AT_END] = 0xff, [AT_BEGIN] = 0x7f};
-
 static guarded *opened;
 
 static uint64_t rounded(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-void guarded_open(guarded *memory, const char *what, uint64_t bytes, guarded_edge edge) {
+void guarded_open(guarded *memory, const char *what, uint64_t bytes, guarded_edge edge,
+                  uint8_t filling) {
   const uint64_t held = rounded(bytes, BW_ALIGNMENT);
   const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
   const uint64_t page_bytes = rounded(held != 0 ? held : 1, page);
@@ -31,7 +29,7 @@ void guarded_open(guarded *memory, const char *what, uint64_t bytes, guarded_edg
   *memory = (guarded){.bytes = bytes,
                       .pages = mapping + REACH,
                       .page_bytes = page_bytes,
-                      .filling = FILLINGS[edge],
+                      .filling = filling,
                       .what = what,
                       .next = opened};
   memory->start = memory->pages + (edge == AT_END ? page_bytes - held : 0);

@@ -9,6 +9,9 @@
  * AT_BEGIN: the first byte lies behind an inaccessible page. */
 typedef enum guarded_edge { AT_END, AT_BEGIN } guarded_edge;
 
+/* Not-a-number in every float, -1 in every integer; and large numbers in float32 and integers. */
+static const uint8_t FILLINGS[] = {[AT_END] = 0xff, [AT_BEGIN] = 0x7f};
+
 typedef struct guarded {
   uint8_t *start; /* aligned to 64 bytes */
   uint64_t bytes;
@@ -19,8 +22,9 @@ typedef struct guarded {
   struct guarded *next;
 } guarded;
 
-/* All of it, and what lies around it up to the inaccessible pages, holds the filling of `edge`. */
-void guarded_open(guarded *memory, const char *what, uint64_t bytes, guarded_edge edge);
+/* All of it, and what lies around it up to the inaccessible pages, holds this byte. */
+void guarded_open(guarded *memory, const char *what, uint64_t bytes, guarded_edge edge,
+                  uint8_t filling);
 void guarded_make_read_only(guarded *memory);
 bool guarded_is_intact(const guarded *memory); /* the filling around it is */
 void guarded_close(guarded *memory);

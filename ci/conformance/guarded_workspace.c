@@ -28,7 +28,7 @@ void *bw_workspace_take(bw_workspace *workspace, uint64_t bytes) {
   bw_block *block = malloc(sizeof *block);
   if (block == NULL)
     return NULL;
-  guarded_open(&block->memory, "its scratch memory", bytes, edge);
+  guarded_open(&block->memory, "its scratch memory", bytes, edge, FILLINGS[edge]);
   block->next = taken;
   taken = block;
   return block->memory.start;
