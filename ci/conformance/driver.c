@@ -6,7 +6,7 @@
  * FOLDER/NUMBER/SET/in*.bin, runs once, writes FOLDER/NUMBER/SET/out*.bin and prints
  * "NUMBER SET ok" or "NUMBER SET failed REASON". Output is flushed line by line, so that after a
  * crash it is known what was running ("NUMBER SET started" stands last). What
- * takes more than so many seconds of CPU ends by SIGPROF: a busy machine must not decide what passes.
+ * takes more CPU time than that ends by SIGPROF: a busy machine must not decide what passes.
  *
  * Compiled with GUARDED, every kernel call works between guard pages (guarded_kernels.h).
  */
