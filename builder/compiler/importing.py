@@ -162,19 +162,12 @@ class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]
     def _check_operands(self, node: Node, inputs: list[relax.Expr]) -> None:
         """Have ``inputs``, and who reads the same later, read operands behind their checks."""
         names = list(self._placed.node.input)
-        made = self._guards.guard(self._placed, node, self._result_extents())
+        made = self._guards.guard(self._placed, node)
         for name, operand in made.items():
             self._nodes[name] = operand
             for position, given in enumerate(names):
                 if given == name:
                     inputs[position] = operand
-
-    def _result_extents(self) -> tuple[int, ...]:
-        """Return the extents of the first output of the node at hand, as far as they are known."""
-        kind = self._surveyor.types.get(next(iter(self._placed.node.output), ""))
-        if kind is None or not is_static(kind):
-            return ()
-        return tuple(dim.dim_value for dim in kind.tensor_type.shape.dim)
 
     def _bound(self, value: relax.Expr) -> relax.Expr:
         if not isinstance(value, relax.Call | relax.TupleGetItem):

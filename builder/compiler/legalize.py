@@ -9,7 +9,7 @@ from typing import Any
 import tvm
 from tvm import relax, te, tirx
 
-from builder.compiler import selections, tensors
+from builder.compiler import extremes, selections, tensors
 from builder.compiler.kernels import division, joining, local_response
 from builder.compiler.operators import responses
 from builder.compiler.selections import Legalization
@@ -20,8 +20,17 @@ def legalize(mod: tvm.IRModule, _facts: object) -> tvm.IRModule:
     return relax.transform.LegalizeOps(_OWN)(mod)
 
 
-def _extreme(name: str, combine: Callable[[Any, Any], Any], sign: int) -> Legalization:
-    """Return the largest or smallest of infinities too: TVM starts at the largest finite number."""
+def _extreme(name: str, beats: Callable[[Any, Any], Any], sign: int) -> Legalization:
+    """Return the largest or smallest of infinities too: TVM starts at the largest finite number.
+
+    NaN stays, as in ONNX Runtime.
+    """
+
+    def combine(found: Any, new: Any) -> Any:
+        wins = beats(found, new)
+        if str(found.ty.dtype).startswith(("float", "bfloat")):
+            wins = tirx.any(wins, tirx.isnan(found))  # and one that is new is never beaten
+        return tirx.Select(wins, found, new)
 
     def legalization(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         axes = None if call.attrs.axis is None else [int(axis) for axis in call.attrs.axis]
@@ -129,15 +138,17 @@ _SMALL = 1e-30
 
 _OWN: dict[str, Legalization] = {
     responses.OPERATOR: _local_response,
+    "relax.argmax": extremes.argmax,
+    "relax.argmin": extremes.argmin,
     "relax.clip": selections.clip,
     "relax.concat": _concat,
     "relax.divide": _whole(_divide),
     "relax.floor_mod": _whole(_stock),
+    "relax.max": _extreme("max", lambda x, y: x > y, -1),
     "relax.maximum": selections.maximum,
+    "relax.min": _extreme("min", lambda x, y: x < y, 1),
     "relax.minimum": selections.minimum,
+    "relax.mod": _whole(_stock),
     "relax.nn.relu": selections.relu,
     "relax.sign": selections.sign,
-    "relax.max": _extreme("max", lambda x, y: tirx.max(x, y), -1),
-    "relax.min": _extreme("min", lambda x, y: tirx.min(x, y), 1),
-    "relax.mod": _whole(_stock),
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import os
 import sys
 import tempfile
@@ -21,46 +20,58 @@ from builder import matrix
 from builder.model.target import Target
 from builder.package_files import targets_root
 from ci.conformance import page, results
+from ci.conformance.building import Workplace
 from ci.conformance.cases import Case, collect
+from ci.conformance.modes import GUARD, HOSTILE, PLAIN, STRESS, Mode
+from ci.conformance.older import older
 from ci.conformance.results import Result
-from ci.conformance.running import run
 from ci.conformance.sampling import sample
 
-HERE = Path(__file__).parent
-EXPECTED = HERE / "expected.json"
-PAGE = HERE.parents[1] / "docs" / "conformance.md"
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 
 def main() -> int:
     """Run what the options select; return the exit code."""
     options = _parser().parse_args()
+    mode: Mode = options.mode
     started = time.monotonic()
-    known = collect()
+    known = _known()
     cases = _selected(known, options)
     target = one_cpu(options.target)
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
-        folder = options.keep or Path(name)
-        found = run(cases, target, folder, processes=options.jobs, limit_s=options.limit)
+        place = Workplace(
+            folder=options.keep or Path(name),
+            target=target,
+            processes=options.jobs,
+            limit_s=options.limit,
+        )
+        found = mode.perform(cases, place)
     print(f"{results.summary(found)} on {target.name}, {time.monotonic() - started:.0f} s")
     if options.json:
         results.write_json(found, options.json)
     if options.update:
-        _update(found, target, whole=len(cases) == len(known))
-    expected = json.loads(EXPECTED.read_text(encoding="utf-8")) if EXPECTED.exists() else {}
-    worse = results.regressions(found, expected)
+        _update(found, mode, target, whole=len(cases) == len(known))
+    worse = mode.worse(found, mode.recorded())
     for result in worse:
         print(f"regression: {result.name}: {result.verdict}: {result.reason}")
     return 1 if worse else 0
 
 
-def _update(found: Sequence[Result], target: Target, *, whole: bool) -> None:
-    """Write the page's part about ``target``; what is expected follows from a whole run only."""
+def _known() -> tuple[Case, ...]:
+    """Return all cases: those of today's operators, and of older versions made from them."""
+    todays = collect()
+    return (*todays, *older(todays))
+
+
+def _update(found: Sequence[Result], mode: Mode, target: Target, *, whole: bool) -> None:
+    """Write the page's part about the run; what is expected follows from a whole run only."""
     if whole:
-        expected = results.expected_of(found)
-        EXPECTED.write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+        mode.keep(found)
+    told = page.sampled if mode is PLAIN and not whole else mode.told
     text = PAGE.read_text(encoding="utf-8")
-    section = page.whole(found) if whole else page.sampled(found)
-    PAGE.write_text(page.rewritten(text, target.name, section), encoding="utf-8")
+    PAGE.write_text(
+        page.rewritten(text, mode.section or target.name, told(found)), encoding="utf-8"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,20 +83,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--limit", type=int, default=60, help="CPU seconds for one case")
+    modes = parser.add_mutually_exclusive_group()
+    for name, mode, what in (
+        ("--guard", GUARD, "run every kernel call between guard pages"),
+        ("--stress", STRESS, "run with data that the tests did not choose"),
+        ("--hostile", HOSTILE, "run with integers that mean nothing, between guard pages"),
+    ):
+        modes.add_argument(name, dest="mode", action="store_const", const=mode, help=what)
+    parser.set_defaults(mode=PLAIN)
     parser.add_argument("--json", type=Path, help="write all results to this file")
-    parser.add_argument("--keep", type=Path, help="work in this new folder and leave it")
+    parser.add_argument(
+        "--keep", type=Path, help="work in this folder and leave it; what it holds compiled is used"
+    )
     parser.add_argument("--update", action="store_true", help="write expected.json and the page")
     return parser
 
 
-def _selected(cases: Sequence[Case], options: argparse.Namespace) -> tuple[Case, ...]:
+def _selected(known: Sequence[Case], options: argparse.Namespace) -> dict[int, Case]:
+    """Return the cases that are asked for, by their number among all."""
     patterns = options.only or ["*"]
-    chosen = [c for c in cases if any(fnmatch.fnmatchcase(c.name, one) for one in patterns)]
+    chosen = [c for c in known if any(fnmatch.fnmatchcase(c.name, one) for one in patterns)]
     if options.sample:
-        expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+        expected = PLAIN.recorded()
         passing = [case for case in chosen if expected.get(case.name) == "pass"]
         chosen = sample(passing, options.sample)
-    return tuple(chosen)
+    names = {case.name for case in chosen}
+    return {number: case for number, case in enumerate(known) if case.name in names}
 
 
 def one_cpu(name: str) -> Target:

@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-from ci.conformance import freezing
+from ci.conformance import freezing, indexing
 
 MODEL_FOLDERS = ("simple", "pytorch-converted", "pytorch-operator")
 """Folders of the wheel with inputs and outputs; "light" has models whose outputs are all equal."""
@@ -23,7 +23,7 @@ class Case:
     """A model, the inputs it is fed and the outputs it must give.
 
     ``frozen`` are the inputs that become constants of the model: those that say how an operator
-    works (axes, sizes, pads), not what it works on.
+    works (axes, sizes, pads), not what it works on. ``indices`` are those that point into others.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Case:
     inputs: Mapping[str, Any] = field(repr=False)
     outputs: Mapping[str, Any] = field(repr=False)
     frozen: frozenset[str]
+    indices: frozenset[str] = frozenset()
     rtol: float
     atol: float
 
@@ -59,9 +60,8 @@ def _node_cases() -> Iterator[Case]:
     plain = {test.name: test.model.graph for test in collected}
     for test in collected:
         whole = plain.get(test.name.split("_expanded")[0], test.model.graph)
-        frozen = freezing.parameters(whole)
         inputs, outputs = test.data_sets[0]
-        yield _case(test.name, whole.node[0].op_type, test, inputs, outputs, frozen)
+        yield _case(test.name, whole.node[0].op_type, test, inputs, outputs, whole)
 
 
 def _model_cases() -> Iterator[Case]:
@@ -74,8 +74,7 @@ def _model_cases() -> Iterator[Case]:
             outputs = _tensors(folder / "test_data_set_0", "output", model.graph.output)
             name = f"{kind}/{folder.name}"
             operator = model.graph.node[0].op_type if len(model.graph.node) == 1 else "(models)"
-            frozen = freezing.parameters(model.graph)
-            yield _case(name, operator, test, inputs, outputs, frozen)
+            yield _case(name, operator, test, inputs, outputs, model.graph)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +92,9 @@ def _case(
     test: Any,
     inputs: Sequence[Any],
     outputs: Sequence[Any],
-    frozen: frozenset[str],
+    whole: onnx.GraphProto,
 ) -> Case:
+    """Return the case of ``test``; ``whole`` has the node itself where the test has it expanded."""
     graph = test.model.graph
     return Case(
         name=name,
@@ -102,7 +102,8 @@ def _case(
         model=test.model,
         inputs=_named(graph.input, inputs),
         outputs=_named(graph.output, outputs),
-        frozen=frozen,
+        frozen=freezing.parameters(whole),
+        indices=indexing.indices(whole),
         rtol=test.rtol,
         atol=test.atol,
     )

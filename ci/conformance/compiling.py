@@ -23,6 +23,9 @@ from ci.conformance.farm import Answer
 from ci.conformance.opsets import implemented
 from ci.conformance.reference import excluded
 
+GIVEN = "given"
+"""The set of inputs that comes with a test."""
+
 
 def compiling(case: Case, platform: Platform, cpu: Cpu, symbols: str) -> Callable[[Path], Answer]:
     """Return the job that judges, prepares and compiles ``case``.
@@ -82,7 +85,7 @@ def _compile(case: Case, platform: Platform, cpu: Cpu, symbols: str, folder: Pat
         log=print,
         symbols=symbols,
     )
-    _write_raw_inputs(prepared, folder)
+    _write_raw_inputs(prepared, folder / GIVEN)
 
 
 def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -95,6 +98,7 @@ def _number(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _write_raw_inputs(prepared: Path, folder: Path) -> None:
+    folder.mkdir()
     for number, spec in enumerate(read_signature(prepared).inputs):
         array = np.load(prepared / "check" / "inputs" / f"{spec.file}.npy")
         (folder / f"in{number}.bin").write_bytes(np.ascontiguousarray(array).tobytes())

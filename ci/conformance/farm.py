@@ -43,7 +43,7 @@ def perform(jobs: Sequence[Job], *, processes: int, limit_s: int) -> Iterator[tu
 
 
 def _start(job: Job, limit_s: int) -> int:
-    job.folder.mkdir(parents=True)
+    job.folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     pid = os.fork()
     if pid:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx
 
 PARAMETERS: dict[str, tuple[int, ...]] = {
@@ -48,11 +50,16 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
 
 def parameters(graph: onnx.GraphProto) -> frozenset[str]:
     """Return the graph inputs that some node takes as a parameter."""
+    return taken(graph, PARAMETERS)
+
+
+def taken(graph: onnx.GraphProto, positions: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
+    """Return the graph inputs that some node takes at one of its operator's ``positions``."""
     inputs = {value.name for value in graph.input}
-    taken = (
+    found = (
         node.input[position]
         for node in graph.node
-        for position in PARAMETERS.get(node.op_type, ())
+        for position in positions.get(node.op_type, ())
         if position < len(node.input)
     )
-    return frozenset(name for name in taken if name in inputs)
+    return frozenset(name for name in found if name in inputs)

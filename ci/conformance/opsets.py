@@ -36,11 +36,16 @@ def is_taken(model: onnx.ModelProto) -> bool:
     return True
 
 
-def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """Return ``model`` loaded, for one thread. Raises what ONNX Runtime raises."""
+def session(model: onnx.ModelProto, *, as_written: bool = False) -> onnxruntime.InferenceSession:
+    """Return ``model`` loaded, for one thread; ``as_written`` has nothing fused.
+
+    Raises what ONNX Runtime raises.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

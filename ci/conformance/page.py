@@ -28,16 +28,16 @@ def whole(results: Sequence[Result]) -> str:
     lines += ["", "### What does not pass", "", *_failures(counted)]
     lines += ["", "### What does not count", "", "| reason | tests |", "| --- | ---: |"]
     excluded = Counter(r.reason.partition(":")[0] for r in results if not r.counts)
-    lines += [f"| {_cell(reason)} | {count} |" for reason, count in excluded.most_common()]
+    lines += [f"| {cell(reason)} | {count} |" for reason, count in excluded.most_common()]
     return "\n".join(lines) + "\n"
 
 
 def sampled(results: Sequence[Result]) -> str:
     """Return what is told of a run of some cases."""
-    operators = len(by_operator(results))
-    lines = [f"**{summary(results)}**, of {operators} operators."]
-    if not all(result.passes for result in results):
-        lines += ["", *_failures(results)]
+    counted = [result for result in results if result.counts]
+    lines = [f"**{summary(counted)}**, of {len(by_operator(counted))} operators."]
+    if not all(result.passes for result in counted):
+        lines += ["", *_failures(counted)]
     return "\n".join(lines) + "\n"
 
 
@@ -46,12 +46,13 @@ def _failures(results: Sequence[Result]) -> list[str]:
         "| test | verdict | reason |",
         "| --- | --- | --- |",
         *(
-            f"| {result.name} | {result.verdict} | {_cell(result.reason)} |"
+            f"| {result.name} | {result.verdict} | {cell(result.reason)} |"
             for result in results
             if not result.passes
         ),
     ]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text as a cell of a table holds it: one line, not too long."""
     return text.replace("|", "\\|").replace("\n", " ")[:200]

@@ -22,7 +22,7 @@ DATA_DEPENDENT = frozenset({"Compress", "NonMaxSuppression", "NonZero", "StringS
 
 def excluded(case: Case) -> str | None:
     """Return why ``case`` does not count, or None where it does."""
-    if not _is_of_tensors(case):
+    if not is_of_tensors(case):
         return "strings, sequences or optional values"
     if any(_is_packed(value) for value in (*case.inputs.values(), *case.outputs.values())):
         return "ONNX Runtime cannot exchange values of 2 or 4 bits with Python"
@@ -36,7 +36,7 @@ def excluded(case: Case) -> str | None:
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
         return "ONNX Runtime does not run it: " + " ".join(str(error).split())[:160]
     for expected, actual in zip(case.outputs.values(), found, strict=True):
-        if not agrees(case, np.asarray(expected), _retyped(actual, np.asarray(expected).dtype)):
+        if not agrees(case, np.asarray(expected), retyped(actual, np.asarray(expected).dtype)):
             return "ONNX Runtime computes something else"
     dynamic = sorted({node.op_type for node in case.model.graph.node} & DATA_DEPENDENT)
     return f"shape depends on data: {', '.join(dynamic)}" if dynamic else None
@@ -69,13 +69,13 @@ def ort_value(array: Any) -> Any:
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(raw, element)
 
 
-def _retyped(array: npt.NDArray[Any], expected: np.dtype[Any]) -> npt.NDArray[Any]:
+def retyped(array: npt.NDArray[Any], expected: np.dtype[Any]) -> npt.NDArray[Any]:
     """Return the bits that stand for a small float as what they are."""
     bits = array.dtype.itemsize == expected.itemsize and expected.isbuiltin != 1
     return array.view(expected) if bits else array
 
 
-def _is_of_tensors(case: Case) -> bool:
+def is_of_tensors(case: Case) -> bool:
     """Say whether all that goes in and comes out is a tensor of numbers, by type and by value."""
     graph = case.model.graph
     kinds = (value.type for value in (*graph.input, *graph.output))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,66 +11,63 @@ import numpy as np
 import numpy.typing as npt
 
 from builder.compiler.signature import read_signature
-from builder.model.target import Target
-from builder.payload.tools import Zig
-from ci.conformance.batch import Batch
+from ci.conformance.building import Workplace, compiled
 from ci.conformance.cases import Case
-from ci.conformance.compiling import compiling
-from ci.conformance.farm import Answer, Job, perform
+from ci.conformance.compiling import GIVEN
+from ci.conformance.farm import Answer
 from ci.conformance.reference import agrees
 from ci.conformance.results import Result
 
 
-def run(
-    cases: Sequence[Case], target: Target, folder: Path, *, processes: int, limit_s: int
-) -> list[Result]:
-    """Compile the cases, run them in one program, and compare."""
-    jobs = [
-        Job(
-            number=number,
-            folder=folder / str(number),
-            work=compiling(case, target.platform, target.cpu, f"c{number}_"),
-        )
-        for number, case in enumerate(cases)
-    ]
-    answers = dict(_told(perform(jobs, processes=processes, limit_s=limit_s), len(jobs)))
-    compiled = sorted(n for n, answer in answers.items() if answer.get("verdict") == "compiled")
-    zig = Zig(cache=folder / "zig", log=print)
-    batch = Batch(folder=folder, platform=target.platform, emulator=target.emulator, zig=zig)
-    outcomes = batch.run(compiled)
+def run(cases: Mapping[int, Case], place: Workplace, *, guarded: bool = False) -> list[Result]:
+    """Compile the cases, run them in one program, and compare.
+
+    ``guarded`` runs them between guard pages, where a stray access is a result.
+    """
+    answers = place.compile(cases)
+    batch = place.batch(guarded=guarded)
+    outcomes = batch.run([(number, GIVEN) for number in compiled(answers)])
     return [
-        _judged(case, answers[number], outcomes.get(number), folder / str(number))
-        for number, case in enumerate(cases)
+        _judged(case, answers[number], outcomes.get((number, GIVEN)), place.of(number))
+        for number, case in cases.items()
     ]
 
 
-def _told(answers: Iterable[tuple[int, Answer]], total: int) -> Iterator[tuple[int, Answer]]:
-    """Pass the answers on; say on a terminal how many there were."""
-    for count, answer in enumerate(answers, 1):
-        if count % 100 == 0 and sys.stderr.isatty():
-            print(f"{count}/{total}", file=sys.stderr)
-        yield answer
-
-
-def _judged(case: Case, answer: Answer, outcome: str | None, folder: Path) -> Result:
+def unbuilt(case: Case, answer: Answer) -> Result | None:
+    """Return the result of a case that did not come so far that it can be run."""
     result = partial(Result, name=case.name, operator=case.operator)
     if "died" in answer:
         return result(verdict="failed", reason=f"the compiler died: {answer['died']}")
     if answer["verdict"] != "compiled":
         return result(verdict=answer["verdict"], reason=answer["reason"])
-    if outcome != "ok":
-        return result(verdict="failed", reason=f"the library {outcome}")
+    return None
+
+
+def unrun(name: str, operator: str, outcome: str | None) -> Result | None:
+    """Return the result of a run that did not come to its end."""
+    if outcome == "ok":
+        return None
+    verdict, _, reason = str(outcome).partition(" ")
+    if verdict == "strayed":
+        reason = f"reads or writes outside its tensors: {reason}"
+        return Result(name=name, operator=operator, verdict=verdict, reason=reason)
+    return Result(name=name, operator=operator, verdict="failed", reason=f"the library {outcome}")
+
+
+def _judged(case: Case, answer: Answer, outcome: str | None, folder: Path) -> Result:
+    early = unbuilt(case, answer) or unrun(case.name, case.operator, outcome)
+    if early:
+        return early
     wrong = _wrong_outputs(case, folder)
-    if wrong:
-        return result(verdict="wrong", reason=wrong)
-    return result(verdict="pass")
+    verdict = "wrong" if wrong else "pass"
+    return Result(name=case.name, operator=case.operator, verdict=verdict, reason=wrong)
 
 
 def _wrong_outputs(case: Case, folder: Path) -> str:
     """Return what is wrong with the first output that is not as the test wants it, or nothing."""
     signature = read_signature(folder / "prepared")
     for number, spec in enumerate(signature.outputs):
-        raw = (folder / f"out{number}.bin").read_bytes()
+        raw = (folder / GIVEN / f"out{number}.bin").read_bytes()
         actual = np.frombuffer(raw, dtype=spec.dtype).reshape(spec.shape)
         expected = np.asarray(case.outputs[spec.name])
         if actual.shape != expected.shape or actual.dtype != expected.dtype:

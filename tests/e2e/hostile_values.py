@@ -42,6 +42,7 @@ class Operand:
             return np.where(made == 0, 1, made).astype(self.dtype)
         if self.distinct:
             (low, high), count = self.bounds[0], int(np.prod(self.shape))
+            low = low if self.least is None else self.least
             return generator.permutation(high - low + 1)[:count].reshape(self.shape) + low
         low, high = np.array(self.bounds).T
         low, high = low if self.least is None else self.least, np.minimum(high, 1 << 40)
@@ -87,7 +88,7 @@ def _operands() -> list[Operand]:
         index("scatter_max", 2, 6, bounds=rows, dtype="int32"),
         index("scatter_nd", 3, 1, bounds=rows),
         index("scatter_places", 3, 2, bounds=(*rows, *columns)),
-        index("unpool", 1, 1, 2, 2, bounds=((0, 15),), distinct=True),
+        index("unpool", 1, 1, 2, 2, bounds=((-16, 15),), least=0, distinct=True),
         index("regions", 3, bounds=((0, 1),)),
         index("reversed", 2, bounds=lengths),
         index("reversed_rows", STEPS, bounds=((0, 2),)),

@@ -15,6 +15,7 @@ from builder.compiler.prepare.functions import EXPANDED
 from builder.compiler.prepare.rewrites import TABLE
 from builder.payload.tools import find_program
 from ci.conformance.cases import collect
+from ci.conformance.older import older, versions
 
 ROOT = Path(__file__).parents[2]
 EXPECTED = json.loads((ROOT / "ci" / "conformance" / "expected.json").read_text(encoding="utf-8"))
@@ -29,6 +30,14 @@ UNDECIDED = {
     ),
 }
 """Operators with tests none of which counts, though there is a conversion; and why."""
+NOT_OLDER = {
+    **dict.fromkeys(("Scatter", "Upsample"), "its last version only says that it is gone"),
+    **dict.fromkeys(
+        ("SequenceInsert", "SplitToSequence"), "its tests have sequences at the border"
+    ),
+    "StringNormalizer": "its tests have strings",
+}
+"""Operators that have a version in opsets 7 to 12 without a test; and why."""
 
 
 def needs(program: str) -> pytest.MarkDecorator:
@@ -62,6 +71,39 @@ def test_a_sample_of_what_is_expected_to_pass_passes(
     results = json.loads(report.read_text(encoding="utf-8"))
     assert [r["name"] for r in results if r["verdict"] != "pass"] == []
     assert len(results) == sample
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "sample"), [("--guard", 60), ("--stress", 30)])
+def test_a_sample_stays_in_its_tensors_and_is_right_with_other_data(
+    tmp_path: Path, mode: str, sample: int
+) -> None:
+    report = tmp_path / "results.json"
+    done = subprocess.run(
+        (
+            *(sys.executable, "-W", "ignore", "-m", "ci.conformance", mode),
+            *("--sample", str(sample), "--json", str(report)),
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    results = json.loads(report.read_text(encoding="utf-8"))
+    assert len(results) >= sample
+
+
+def test_every_version_of_an_operator_from_opset_7_to_12_is_tested() -> None:
+    todays = collect()
+    made = {(case.operator, int(case.name.split("/")[0][len("opset") :])) for case in older(todays)}
+    operators = {
+        case.model.graph.node[0].op_type
+        for case in todays
+        if len(case.model.graph.node) == 1 and not case.model.graph.node[0].domain
+    }
+    wanted = {(operator, opset) for operator in operators for opset in versions(operator)}
+    assert {operator for operator, _ in wanted - made} == set(NOT_OLDER)
 
 
 def test_at_least_97_percent_are_expected_to_pass() -> None:

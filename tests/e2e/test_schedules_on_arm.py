@@ -13,6 +13,7 @@ from onnx import helper
 
 from builder.payload.tools import find_program
 from ci.conformance.__main__ import one_cpu
+from ci.conformance.building import Workplace
 from ci.conformance.cases import Case
 from ci.conformance.running import run
 from tests.unit.compiler.models import model
@@ -100,8 +101,9 @@ def test_every_family_is_right_on_arm(tmp_path: Path, name: str) -> None:
     assert target.emulator is not None
     if find_program(target.emulator.qemu) is None:
         pytest.skip(f"{target.emulator.qemu} is not installed")
-    cases = [case(*each) for each in enumerate([*convolutions(), *rows(), *images()])]
-    found = run(cases, target, tmp_path, processes=2, limit_s=120)
+    cases = {n: case(n, made) for n, made in enumerate([*convolutions(), *rows(), *images()])}
+    place = Workplace(folder=tmp_path, target=target, processes=2, limit_s=120)
+    found = run(cases, place)
     assert [(each.name, each.operator, each.reason) for each in found if not each.passes] == []
     logs = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*/log.txt"))
     assert "does not fit" not in logs

@@ -13,7 +13,7 @@ from builder.compiler import tensors
 from builder.compiler.checks import intervals, operands
 from builder.compiler.checks.checked import Mark, checked
 from builder.compiler.checks.intervals import Interval, is_integer
-from builder.compiler.checks.operands import Demand, Extents
+from builder.compiler.checks.operands import Demand
 from builder.compiler.node_names import Placed
 from builder.compiler.operators.node import Array, Node, dtype_of
 
@@ -37,13 +37,13 @@ class Guards:
     _passed: set[str] = field(default_factory=set)
     """Tensors that passed a check without bounds."""
 
-    def guard(self, placed: Placed, node: Node, result: Extents) -> Mapping[str, relax.Expr]:
+    def guard(self, placed: Placed, node: Node) -> Mapping[str, relax.Expr]:
         """Return those of a node's operands that have to be checked before use, as checked ones.
 
         Raises ``OutOfRange`` for a constant that the node cannot have.
         """
         made: dict[str, relax.Expr] = {}
-        for demand in operands.demands(node, result):
+        for demand in operands.demands(node):
             name, operand = _named(placed.node, demand.position), node.input(demand.position)
             if operand is None or not isinstance(operand.ty, relax.TensorType):
                 continue

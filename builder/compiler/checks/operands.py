@@ -6,7 +6,6 @@ the like decide shapes, and must be constants (``prepare/refuse.py``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -36,14 +35,13 @@ class Demand:
         return all(values.lies_in(bound) for bound in self.bounds)
 
 
-Extents = tuple[int, ...]
-Rule = Callable[[Node, Extents], Iterator[Demand]]
+Rule = Callable[[Node], Iterator[Demand]]
 
 
-def demands(node: Node, result: Extents) -> tuple[Demand, ...]:
-    """Return what a node demands of its operands; ``result`` are its first output's extents."""
+def demands(node: Node) -> tuple[Demand, ...]:
+    """Return what a node demands of its operands."""
     rule = TABLE.get(node.operator)
-    return () if rule is None else tuple(rule(node, result))
+    return () if rule is None else tuple(rule(node))
 
 
 def _wrapping(extent: int) -> Interval:
@@ -51,39 +49,35 @@ def _wrapping(extent: int) -> Interval:
     return Interval(-extent, extent - 1)
 
 
-def _along_axis(node: Node, _result: Extents) -> Iterator[Demand]:
+def _along_axis(node: Node) -> Iterator[Demand]:
     extents = node.shape(0)
     extent = extents[int(node.attribute("axis", 0)) % len(extents)]
     yield Demand(position=1, what="index", bounds=(_wrapping(extent),))
 
 
-def _coordinates(node: Node, _result: Extents) -> Iterator[Demand]:
+def _coordinates(node: Node) -> Iterator[Demand]:
     first = int(node.attribute("batch_dims", 0))
     count = node.shape(1)[-1]
     reached = node.shape(0)[first : first + count]
     yield Demand(position=1, what="index", bounds=tuple(map(_wrapping, reached)))
 
 
-def _places_in_result(_node: Node, result: Extents) -> Iterator[Demand]:
-    yield Demand(position=1, what="index", bounds=(Interval(0, math.prod(result) - 1),))
-
-
-def _regions(node: Node, _result: Extents) -> Iterator[Demand]:
+def _regions(node: Node) -> Iterator[Demand]:
     yield Demand(position=1, what="coordinate", bounds=())
     yield Demand(position=2, what="index", bounds=(Interval(0, node.shape(0)[0] - 1),))
 
 
-def _reversed(node: Node, _result: Extents) -> Iterator[Demand]:
+def _reversed(node: Node) -> Iterator[Demand]:
     steps = node.shape(0)[int(node.attribute("time_axis", 0))]
     yield Demand(position=1, what="length", bounds=(Interval(0, steps),))
 
 
-def _recurrent(node: Node, _result: Extents) -> Iterator[Demand]:
+def _recurrent(node: Node) -> Iterator[Demand]:
     steps = node.shape(0)[1 if node.attribute("layout", 0) else 0]
     yield Demand(position=4, what="length", bounds=(Interval(0, steps),))
 
 
-def _written_from(node: Node, _result: Extents) -> Iterator[Demand]:
+def _written_from(node: Node) -> Iterator[Demand]:
     """A linear cache has room for all that is written; a circular one starts over at its end."""
     past, update = node.shape(0), node.shape(1)
     axis = int(node.attribute("axis", -2)) % len(past)
@@ -92,7 +86,7 @@ def _written_from(node: Node, _result: Extents) -> Iterator[Demand]:
     yield Demand(position=2, what="index", bounds=(Interval(0, last),))
 
 
-def _divisor(node: Node, _result: Extents) -> Iterator[Demand]:
+def _divisor(node: Node) -> Iterator[Demand]:
     if is_integer(dtype_of(node.required(1))):
         yield Demand(position=1, what="divisor", bounds=())
 
@@ -102,7 +96,6 @@ TABLE: Mapping[str, Rule] = {
     **dict.fromkeys(("GatherND", "ScatterND"), _coordinates),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
     **dict.fromkeys(("Div", "Mod"), _divisor),
-    "MaxUnpool": _places_in_result,
     "ReverseSequence": _reversed,
     "RoiAlign": _regions,
     "TensorScatter": _written_from,

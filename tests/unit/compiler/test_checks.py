@@ -41,7 +41,6 @@ def indices(*shape: int, dtype: str = "int64") -> tuple[tuple[int, ...], str]:
 
 LENGTHS = [data(5, 2, 3), data(1, 4, 3), data(1, 4, 4), data(1, 8), indices(2, dtype="int32")]
 UNBOUNDED = (1 << 63) - 1
-_FLAT = [(0, 15)]
 
 DEMANDS = {
     "Gather": (node("Gather", data(4, 6), indices(3), axis=-1), (1, "index", [(-6, 5)])),
@@ -53,10 +52,6 @@ DEMANDS = {
     "ScatterND": (
         node("ScatterND", data(4, 6, 2), indices(3, 2), data(3, 2)),
         (1, "index", [(-4, 3), (-6, 5)]),
-    ),
-    "MaxUnpool": (
-        node("MaxUnpool", data(1, 1, 2, 2), indices(1, 1, 2, 2)),
-        (1, "index", _FLAT),
     ),
     "ReverseSequence": (
         node("ReverseSequence", data(4, 2), indices(4), time_axis=1),
@@ -79,18 +74,18 @@ DEMANDS = {
 @pytest.mark.parametrize("case", DEMANDS)
 def test_an_operator_demands_what_onnx_runtime_does(case: str) -> None:
     converted, (position, what, bounds) = DEMANDS[case]
-    (demand,) = operands.demands(converted, (1, 1, 4, 4))
+    (demand,) = operands.demands(converted)
     assert (demand.position, demand.what) == (position, what)
     assert [(bound.low, bound.high) for bound in demand.bounds] == bounds
 
 
 def test_floats_are_divided_by_anything() -> None:
-    assert not operands.demands(node("Div", data(3), data(3)), (3,))
+    assert not operands.demands(node("Div", data(3), data(3)))
 
 
 def test_regions_are_finite_and_of_an_image_that_is_there() -> None:
     made = node("RoiAlign", data(2, 1, 4, 4), data(3, 4), indices(3))
-    rois, images = operands.demands(made, (3, 1, 1, 1))
+    rois, images = operands.demands(made)
     assert (rois.position, rois.bounds) == (1, ())
     assert (images.position, images.bounds) == (2, (Interval(0, 1),))
 
