@@ -19,6 +19,7 @@ from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions, declared_shapes, misdeclared
 from builder.compiler.prepare.check_sets import GIVEN, MOST_BYTES, SEEDED, Truth, write_sets
+from builder.compiler.prepare.classical import rewrite_classical
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.costs import live_bytes, refuse_costly
@@ -52,12 +53,14 @@ SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     opsets.upgrade_opset,
     expand_functions,
     rewrite_contributed,
+    rewrite_classical,
     resolve_control_flow,
     rewrite_contributed,
     explicit_padding,
     fuse_quantized,
     simplify.fold,
     simplify.constants_to_initialisers,
+    rewrite_classical,
     resolve_sequences,
     simplify.infer_shapes,
     fold_empty,
@@ -168,18 +171,19 @@ def _signature(graph: Skeleton) -> Signature:
     values = graph.model.graph
     return Signature(
         inputs=tuple(_spec(v, taken) for v in values.input if v.name not in graph.spans),
-        outputs=tuple(_spec(v, taken) for v in values.output),
+        outputs=tuple(_spec(v, taken, graph.labels.get(v.name, ())) for v in values.output),
     )
 
 
-def _spec(value: onnx.ValueInfoProto, taken: set[str]) -> TensorSpec:
+def _spec(value: onnx.ValueInfoProto, taken: set[str], labels: tuple[str, ...] = ()) -> TensorSpec:
     if not value.type.HasField("tensor_type"):
         raise _not_a_tensor(value, value.type.WhichOneof("value") or "nothing")
     dtype = dtype_name(value.type.tensor_type.elem_type)
     if dtype not in DATA_TYPES:
         raise _not_a_tensor(value, f"{dtype} elements")
     shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-    return TensorSpec(name=value.name, file=file_stem(value.name, taken), dtype=dtype, shape=shape)
+    file = file_stem(value.name, taken)
+    return TensorSpec(name=value.name, file=file, dtype=dtype, shape=shape, labels=labels)
 
 
 def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:

@@ -57,7 +57,7 @@ def infer_shapes(skeleton: Skeleton) -> None:
     The ranks that outputs are noted with are hints: where they contradict the rest, they go.
     """
     # What an earlier pass noted may no longer be so.
-    forget_shapes(skeleton.model.graph)
+    forget_noted(skeleton)
     try:
         skeleton.model = _inferred(skeleton)
     except Exception as error:  # InferenceError, or ValueError for types that do not exist

@@ -1,0 +1,29 @@
+"""Classical models (ai.onnx.ml) written as ONNX's own operators, and texts as indices.
+
+A rewrite may need to know a shape that only the rewrite before it tells, so they go on in turns.
+"""
+
+from __future__ import annotations
+
+import onnx
+
+from builder.compiler.prepare import simplify, texts
+from builder.compiler.prepare.contributed import when_typed
+from builder.compiler.prepare.rewrites import classical
+from builder.compiler.prepare.rewriting import rewrite
+from builder.compiler.prepare.skeleton import Skeleton
+
+DOMAIN = "ai.onnx.ml"
+
+
+def rewrite_classical(skeleton: Skeleton) -> None:
+    """Replace the nodes of the outermost graph, as long as one tells another its shapes."""
+    table = {operator: when_typed(take) for operator, take in classical.TABLE.items()}
+    while any(node.domain == DOMAIN for node in skeleton.model.graph.node):
+        texts.number(skeleton)
+        simplify.forget_shapes(skeleton)
+        # Types may contradict each other until all texts are indices.
+        skeleton.model = onnx.shape_inference.infer_shapes(skeleton.model, data_prop=True)
+        if not rewrite(skeleton, table, domains=(DOMAIN,)):
+            return
+    texts.number(skeleton)
