@@ -179,8 +179,6 @@ class Surveyor:
         node = placed.node
         if node.op_type in CLASSICAL_KEPT and all(map(self._is_static, node.output)):
             return None
-        if node.op_type == "ZipMap":
-            return "dictionary", "it makes dictionaries of a tensor"
         if any(map(self._is_text, node.input)):
             return "text", "it works on texts"
         return "unsupported-operator", "it is not written as operators that can be built"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,44 @@ def errors(
     """
     log: list[str] = []
     prepared = prepared_folder(made, folder)
-    cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
-    target = codegen.llvm_target(PLATFORM, cpu)
-    facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
-    mod = passes.run(importing.import_model(importing.read_prepared(prepared), prepared), facts)
+    facts, mod = _optimised(prepared, lanes, cores, log)
     if unit is None:
-        mod = passes.schedule(mod, target, facts)
+        mod = passes.schedule(mod, facts.targets[0], facts)
     else:
         mod = dispatch.schedule_all(mod, unit, lambda _: cores > 1, log.append)
     kernels = sorted(variable.name_hint for variable in mod.functions)
+    found, expected = _run(mod, facts.targets[0], prepared)
+    pairs = list(zip(found, expected, strict=True))
+    return {
+        "log": log,
+        "kernels": kernels,
+        "outputs": [_error(here, there) for here, there in pairs],
+        "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
+    }
+
+
+def computed(
+    made: onnx.ModelProto, folder: Path, inputs: Mapping[str, Any], *, lanes: int = 8
+) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
+    """Return the outputs of ``made`` for ``inputs``, and those that ONNX Runtime makes."""
+    prepared = prepared_folder(made, folder, inputs)
+    facts, mod = _optimised(prepared, lanes, 1, [])
+    return _run(passes.schedule(mod, facts.targets[0], facts), facts.targets[0], prepared)
+
+
+def _optimised(
+    prepared: Path, lanes: int, cores: int, log: list[str]
+) -> tuple[passes.Facts, tvm.IRModule]:
+    cpu = Cpu(mcpu=VERSIONS[lanes], mattr=(), cores=cores, features=())
+    target = codegen.llvm_target(PLATFORM, cpu)
+    facts = passes.Facts(platform=PLATFORM, cpu=cpu, targets=(target,), log=log.append)
+    model = importing.import_model(importing.read_prepared(prepared), prepared)
+    return facts, passes.run(model, facts)
+
+
+def _run(
+    mod: tvm.IRModule, target: tvm.target.Target, prepared: Path
+) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]]:
     with target:
         for lowering in _LOWERING:
             mod = lowering(mod)
@@ -75,21 +105,24 @@ def errors(
     made_here = machine["main"](*feed)
     results = [made_here] if hasattr(made_here, "numpy") else list(made_here)
     found = [result.numpy() for result in results]
-    expected = [_load(prepared, "expected", spec) for spec in signature.outputs]
-    pairs = list(zip(found, expected, strict=True))
-    return {
-        "log": log,
-        "kernels": kernels,
-        "outputs": [_error(here, there) for here, there in pairs],
-        "nan_agrees": [bool((np.isnan(here) == np.isnan(there)).all()) for here, there in pairs],
-    }
+    return found, [_load(prepared, "expected", spec) for spec in signature.outputs]
 
 
-def prepared_folder(made: onnx.ModelProto, folder: Path) -> Path:
-    source, prepared = folder / "source.onnx", folder / "prepared"
+def prepared_folder(
+    made: onnx.ModelProto, folder: Path, inputs: Mapping[str, Any] | None = None
+) -> Path:
+    source, prepared, given = folder / "source.onnx", folder / "prepared", folder / "given.npz"
     onnx.save(made, source)
     prepared.mkdir()
-    prepare(source, seed=3, output=prepared, log=lambda _: None)
+    if inputs is not None:
+        np.savez(given, **inputs)
+    prepare(
+        source,
+        seed=3,
+        output=prepared,
+        log=lambda _: None,
+        given=None if inputs is None else given,
+    )
     return prepared
 
 
