@@ -66,14 +66,21 @@ def _ways(modes: Sequence[str]) -> Array:
 
 def _rows(keys: Sequence[tuple[Array, ...]]) -> list[Array]:
     """Return in which row of the first keys the others stand, -1 for those that do not."""
-    stacked = [np.stack(each, 1) for each in keys]
-    _, ids = np.unique(np.concatenate(stacked), axis=0, return_inverse=True)
-    own, *others = np.split(ids.reshape(-1), np.cumsum([len(each) for each in stacked])[:-1])
+    columns = [np.concatenate([each[column] for each in keys]) for column in (0, 1)]
+    _, ids = np.unique(_as_one(*columns), return_inverse=True)
+    own, *others = np.split(ids, np.cumsum([len(each[0]) for each in keys])[:-1])
     row = np.full(int(ids.max(initial=0)) + 1, -1, np.int64)
     row[own] = np.arange(len(own))
     if (row[own] != np.arange(len(own))).any():
         raise malformed("a node is there twice")
     return [row[each] for each in others]
+
+
+def _as_one(trees: Array, numbers: Array) -> Array:
+    """Return numbers that are equal where both trees and numbers are."""
+    _, ids = np.unique(trees, return_inverse=True)
+    _, places = np.unique(numbers, return_inverse=True)
+    return np.asarray(ids * (int(places.max(initial=0)) + 1) + places)
 
 
 def _found(rows: Array, is_leaf: Array) -> Array:

@@ -69,14 +69,18 @@ class Forest:
 
     def scored(self) -> tuple[bool | None, ...]:
         """Say of each target whether something is added to it: always, never, or it depends."""
-        by_tree = [self._leaves_below(int(root)) for root in self.roots]
-        owners = np.repeat(np.arange(len(self.leaves.starts) - 1), np.diff(self.leaves.starts))
+        count = len(self.leaves.starts) - 1
+        owners = np.repeat(np.arange(count), np.diff(self.leaves.starts))
+        by_tree: list[Array] = []
         found: list[bool | None] = []
         for target in range(self.n_targets):
-            adds = np.zeros(len(self.leaves.starts) - 1, np.bool_)
+            adds = np.zeros(count, np.bool_)
             adds[owners[self.leaves.targets == target]] = True
-            always = any(adds[below].all() for below in by_tree)
-            found.append(True if always else None if adds.any() else False)
+            if adds.all() or not adds.any():
+                found.append(bool(adds.any()))
+                continue
+            by_tree = by_tree or [self._leaves_below(int(root)) for root in self.roots]
+            found.append(True if any(adds[below].all() for below in by_tree) else None)
         return tuple(found)
 
     def _leaves_below(self, root: int) -> Array:
