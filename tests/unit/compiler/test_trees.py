@@ -12,7 +12,7 @@ from onnx import TensorProto
 from builder.compiler.trees import forest
 from builder.errors import ModelRefused
 from tests.unit.compiler.examples import Array, Example
-from tests.unit.compiler.execution import computed
+from tests.unit.compiler.execution import computed, prepared_folder
 from tests.unit.compiler.random_trees import MODES, asked, by_index, grown, one_of, some_of, these
 
 FLOAT, INT64, DOUBLE = TensorProto.FLOAT, TensorProto.INT64, TensorProto.DOUBLE
@@ -158,3 +158,9 @@ def test_what_trees_add_to_is_known() -> None:
     always, depends = (forest(grown("target", targets=k, n_targets=4)).scored() for k in kinds)
     assert always == (True, False, True, False)
     assert None in depends
+
+
+@pytest.mark.parametrize("tracks", [False, True])
+def test_seeded_features_are_missing_where_trees_know_a_way(tmp_path: Path, tracks: bool) -> None:
+    prepared = prepared_folder(regressor(asked(40), tracks=tracks).model, tmp_path)
+    assert bool(np.isnan(np.load(prepared / "check/inputs/x.npy")).any()) == tracks
