@@ -24,7 +24,7 @@ def rewrite_classical(skeleton: Skeleton) -> None:
     table = {operator: when_typed(take) for operator, take in classical.TABLE.items()}
     while any(node.domain == DOMAIN for node in skeleton.model.graph.node):
         texts.number(skeleton)
-        simplify.forget_shapes(skeleton)
+        simplify.forget_noted(skeleton)
         # Types may contradict each other until all texts are indices.
         skeleton.model = onnx.shape_inference.infer_shapes(skeleton.model, data_prop=True)
         if not rewrite(skeleton, table, domains=(DOMAIN,)):
