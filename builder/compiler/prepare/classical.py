@@ -26,7 +26,9 @@ def rewrite_classical(skeleton: Skeleton) -> None:
         texts.number(skeleton)
         simplify.forget_noted(skeleton)
         # Types may contradict each other until all texts are indices.
-        skeleton.model = onnx.shape_inference.infer_shapes(skeleton.model, data_prop=True)
+        skeleton.model = onnx.shape_inference.infer_shapes(
+            skeleton.model, data_prop=skeleton.follows_values
+        )
         if not rewrite(skeleton, table, domains=(DOMAIN,)):
             return
     texts.number(skeleton)
