@@ -8,6 +8,8 @@ import onnx
 
 BY_REASON: Mapping[str, str] = {
     "control-flow": "export the model without it",
+    "dictionary": "export with zipmap=False: scores are a tensor then",
+    "text": "do this before or after the model, in the program around it",
     "custom-domain": "export with standard ONNX operators, or as an ONNX function of such",
     "unknown-operator": "export with an operator set that has it",
     "unsupported-operator": "replace it by other ONNX operators where the model is exported",

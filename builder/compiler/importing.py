@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,15 @@ from builder.compiler.checks.guards import Guards, OutOfRange
 from builder.compiler.node_names import Placed, node_name, nodes
 from builder.compiler.operators.node import Node
 from builder.compiler.provenance import Nodes
-from builder.compiler.refusals import STANDARD_DOMAINS, Refusal, Surveyor, is_static, refused
+from builder.compiler.refusals import (
+    CLASSICAL_DOMAIN,
+    CLASSICAL_KEPT,
+    STANDARD_DOMAINS,
+    Refusal,
+    Surveyor,
+    is_static,
+    refused,
+)
 from builder.compiler.weights import Span, read_span
 
 
@@ -59,8 +67,14 @@ def _unsupported_operators(model: onnx.ModelProto) -> tuple[Refusal, ...]:
     return tuple(
         surveyor.refusal(placed, "unsupported-operator", "there is no conversion for it")
         for placed in nodes(model.graph)
-        if placed.node.op_type not in known or placed.node.domain not in STANDARD_DOMAINS
+        if not _is_known(placed.node, known)
     )
+
+
+def _is_known(node: onnx.NodeProto, known: Collection[str]) -> bool:
+    if node.domain == CLASSICAL_DOMAIN:
+        return node.op_type in CLASSICAL_KEPT
+    return node.op_type in known and node.domain in STANDARD_DOMAINS
 
 
 class _Importer(onnx_frontend.ONNXGraphImporter):  # type: ignore[misc]

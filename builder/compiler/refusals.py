@@ -21,6 +21,9 @@ from builder.compiler.plan import DATA_TYPES
 from builder.errors import ModelRefused
 
 STANDARD_DOMAINS = ("", "ai.onnx")
+CLASSICAL_DOMAIN = "ai.onnx.ml"
+CLASSICAL_KEPT = ("SVMClassifier", "TreeEnsemble", "TreeEnsembleRegressor")
+"""Its operators that have kernels; all others are written as ONNX's own, or work on texts."""
 SHOWN = 5
 """Nodes that the one-line message names; ``details["nodes"]`` has them all."""
 _NAME_SHOWN = 120
@@ -161,6 +164,8 @@ class Surveyor:
 
     def _operator(self, placed: Placed) -> tuple[str, str] | None:
         node, domain = placed.node, _domain(placed.node.domain)
+        if domain == CLASSICAL_DOMAIN:
+            return self._classical(placed)
         if domain not in STANDARD_DOMAINS:
             return "custom-domain", f"operators of {domain!r} are not ONNX's own"
         if node.op_type in _CONTROL_FLOW:
@@ -169,6 +174,18 @@ class Surveyor:
         if not onnx.defs.has(node.op_type, opset, ""):
             return "unknown-operator", f"ONNX has no such operator at opset {opset}"
         return None
+
+    def _classical(self, placed: Placed) -> tuple[str, str] | None:
+        node = placed.node
+        if node.op_type in CLASSICAL_KEPT and all(map(self._is_static, node.output)):
+            return None
+        if any(map(self._is_text, node.input)):
+            return "text", "it works on texts"
+        return "unsupported-operator", "it is not written as operators that can be built"
+
+    def _is_text(self, name: str) -> bool:
+        kind = self.types.get(name)
+        return kind is not None and kind.tensor_type.elem_type == onnx.TensorProto.STRING
 
     def _type(self, placed: Placed) -> tuple[str, str] | None:
         for name in (*placed.node.input, *placed.node.output):

@@ -17,7 +17,10 @@ MAX_DEPTH = 32
 """Graphs within graphs: about where protobuf's own limit of 100 nested messages lies."""
 
 MOST_FIELDS = 3_000_000
-"""Of one model: protobuf makes some 100 bytes of what may be two. Large exports have a million."""
+"""Of one model: protobuf makes some 100 bytes of what may be two. Large exports have a million.
+
+A lone number counts half: protobuf keeps it in 8 bytes, and forests of trees have millions.
+"""
 
 _SMALL_BYTES = 4096
 _VARINT, _LENGTH_DELIMITED = 0, 2
@@ -67,18 +70,18 @@ def has_too_many_fields(path: Path) -> bool:
         return counted > MOST_FIELDS
 
 
-def _fields(content: mmap.mmap, *, small_bytes: int) -> tuple[int, int]:
+def _fields(content: mmap.mmap, *, small_bytes: int) -> tuple[float, float]:
     """Count fields but for those of small messages, and how many there are with them at most."""
     import onnx
 
-    counted = unseen = 0
+    counted = unseen = 0.0
     waiting = [(0, len(content), onnx.ModelProto.DESCRIPTOR)]
     while waiting and counted <= MOST_FIELDS:
         at, end, kind = waiting.pop()
         messages = _messages(kind)
         while at < end and counted <= MOST_FIELDS:
             tag, at = _varint_at(content, at, end)
-            counted += 1
+            counted += 1 if tag & 7 == _LENGTH_DELIMITED else 0.5
             if tag & 7 == _LENGTH_DELIMITED:
                 length, at = _varint_at(content, at, end)
                 inner = messages.get(tag >> 3)

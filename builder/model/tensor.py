@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One input or output. ``dtype`` is numpy's name; ``file`` a .npy stem safe on any disk."""
+    """One input or output. ``dtype`` is numpy's name; ``file`` a .npy stem safe on any disk.
+
+    Where the model has texts, the tensor has their indices in ``labels``, which is empty elsewhere.
+    """
 
     name: str
     file: str
     dtype: str
     shape: tuple[int, ...]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

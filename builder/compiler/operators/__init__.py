@@ -24,6 +24,8 @@ from builder.compiler.operators import (
     scattering,
     sorting,
     summing,
+    support_vectors,
+    trees,
 )
 from builder.compiler.operators.node import Converter, Node
 
@@ -51,10 +53,13 @@ CONVERTERS: Mapping[str, Converter] = {
     "ReduceLogSumExp": reductions.log_sum_exp,
     "ReverseSequence": scattering.reverse_sequence,
     "RoiAlign": regions.roi_align,
+    "SVMClassifier": support_vectors.svm_classifier,
     "Sum": summing.total,
     "TensorScatter": scattering.tensor_scatter,
     "ThresholdedRelu": choosing.thresholded_relu,
     "TopK": sorting.topk,
+    "TreeEnsemble": trees.tree_ensemble,
+    "TreeEnsembleRegressor": trees.tree_ensemble,
 }
 """ONNX operator -> its conversion; one that returns None leaves the node to TVM's importer."""
 

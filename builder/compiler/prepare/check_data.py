@@ -112,7 +112,7 @@ class UsersModel:
         with _its_refusals(_RUNNING):
             feed = {name: as_ort_value(array) for name, array in inputs.items()}
             values = [array_of(v) for v in self._session.run_with_ort_values(names, feed)]
-        outputs = dict(zip(names, values, strict=True))
+        outputs = {s.name: _numbered(v, s) for s, v in zip(specs, values, strict=True)}
         for spec in specs:
             if outputs[spec.name].shape != spec.shape:
                 raise IntegrityError(
@@ -144,6 +144,20 @@ def _not_run(error: Exception, remedy: str) -> ModelRefused:
         why=said[:300],
         remedy=_MISSING if "NOT_IMPLEMENTED" in said else remedy,
     )
+
+
+def _numbered(value: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    """Return texts as the indices that the plan has for them, and numbers as they are."""
+    if not spec.labels:
+        return value
+    index = {label: place for place, label in enumerate(spec.labels)}
+    found = [index.get(text, -1) for text in value.reshape(-1).tolist()]
+    if -1 in found:
+        raise IntegrityError(
+            f"output {spec.name!r} is a text in ONNX Runtime that the plan does not know",
+            reason="label-disagreement",
+        )
+    return np.asarray(found, np.int64).reshape(value.shape)
 
 
 def as_ort_value(array: npt.NDArray[Any]) -> Any:

@@ -53,14 +53,14 @@ def admit_contributed(skeleton: Skeleton) -> None:
 
 def rewrite_contributed(skeleton: Skeleton) -> None:
     """Replace the nodes of the outermost graph, as long as one tells another its shapes."""
-    table = {operator: _when_typed(take) for operator, take in _TABLE.items()}
+    table = {operator: when_typed(take) for operator, take in _TABLE.items()}
     while any(node.domain == DOMAIN for node in skeleton.model.graph.node):
         simplify.infer_shapes(skeleton)
         if not rewrite(skeleton, table, domains=(DOMAIN,)):
             return
 
 
-def _when_typed(take: Rewrite) -> Rewrite:
+def when_typed(take: Rewrite) -> Rewrite:
     """Return a rewrite that waits until its node's operands have types and ranks."""
 
     def taken(site: Site) -> bool:

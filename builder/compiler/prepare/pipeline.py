@@ -19,6 +19,7 @@ from builder.compiler.prepare.batchnorm import fold_batchnorm
 from builder.compiler.prepare.binding import bind
 from builder.compiler.prepare.cautions import cautions, declared_shapes, misdeclared
 from builder.compiler.prepare.check_sets import GIVEN, MOST_BYTES, SEEDED, Truth, write_sets
+from builder.compiler.prepare.classical import rewrite_classical
 from builder.compiler.prepare.contributed import admit_contributed, rewrite_contributed
 from builder.compiler.prepare.control_flow import resolve_control_flow
 from builder.compiler.prepare.costs import live_bytes, refuse_costly
@@ -32,7 +33,7 @@ from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
 from builder.compiler.prepare.rewriting import Graph, Tripped
-from builder.compiler.prepare.seeding import integer_limits, seeded_inputs
+from builder.compiler.prepare.seeding import inputs_with_gaps, integer_limits, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
@@ -52,12 +53,14 @@ SKELETON_PASSES: tuple[SkeletonPass, ...] = (
     opsets.upgrade_opset,
     expand_functions,
     rewrite_contributed,
+    rewrite_classical,
     resolve_control_flow,
     rewrite_contributed,
     explicit_padding,
     fuse_quantized,
     simplify.fold,
     simplify.constants_to_initialisers,
+    rewrite_classical,
     resolve_sequences,
     simplify.infer_shapes,
     fold_empty,
@@ -105,7 +108,7 @@ def prepare(
             _apply(step, graph, log)
         signature = _signature(graph)
         refuse_costly(graph, graph.model.graph)
-        below = integer_limits(Graph.of(graph))
+        below, gaps = integer_limits(Graph.of(graph)), inputs_with_gaps(Graph.of(graph))
         jumps = may_jump_far(graph.model.graph, value_types(graph.model.graph))
         skeleton.write(graph, output / "model.onnx")
     needed = live_bytes(graph.model.graph, graph.spans), run_bytes(graph) + MOST_BYTES
@@ -116,7 +119,7 @@ def prepare(
         first = InputSet(name=GIVEN, inputs=check_data.given_inputs(given, signature.inputs))
         further: tuple[InputSet, ...] = ()  # whoever gives inputs says that others do not suit
     else:
-        inputs = seeded_inputs(signature.inputs, below, seed)
+        inputs = seeded_inputs(signature.inputs, below, seed, gaps)
         first = InputSet(name=SEEDED, inputs=inputs)
         further = tuple(further_sets(inputs, signature.inputs, below, seed, jumps=jumps))
     truth = write_sets(
@@ -168,18 +171,19 @@ def _signature(graph: Skeleton) -> Signature:
     values = graph.model.graph
     return Signature(
         inputs=tuple(_spec(v, taken) for v in values.input if v.name not in graph.spans),
-        outputs=tuple(_spec(v, taken) for v in values.output),
+        outputs=tuple(_spec(v, taken, graph.labels.get(v.name, ())) for v in values.output),
     )
 
 
-def _spec(value: onnx.ValueInfoProto, taken: set[str]) -> TensorSpec:
+def _spec(value: onnx.ValueInfoProto, taken: set[str], labels: tuple[str, ...] = ()) -> TensorSpec:
     if not value.type.HasField("tensor_type"):
         raise _not_a_tensor(value, value.type.WhichOneof("value") or "nothing")
     dtype = dtype_name(value.type.tensor_type.elem_type)
     if dtype not in DATA_TYPES:
         raise _not_a_tensor(value, f"{dtype} elements")
     shape = tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-    return TensorSpec(name=value.name, file=file_stem(value.name, taken), dtype=dtype, shape=shape)
+    file = file_stem(value.name, taken)
+    return TensorSpec(name=value.name, file=file, dtype=dtype, shape=shape, labels=labels)
 
 
 def _not_a_tensor(value: onnx.ValueInfoProto, found: str) -> ModelRefused:

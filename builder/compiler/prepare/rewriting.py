@@ -69,6 +69,13 @@ class Graph:
         self.taken.add(name)
         return name
 
+    def label(self, name: str, texts: tuple[str, ...]) -> None:
+        """Note that a value is a text's index from now on."""
+        self.skeleton.labels[name] = texts
+        for output in self.skeleton.model.graph.output:
+            if output.name == name:
+                output.type.tensor_type.elem_type = onnx.TensorProto.INT64
+
     def add(self, stem: str, value: Array) -> str:
         """Give the model an initialiser whose name starts with ``stem``; return the name."""
         name = self.fresh(stem)
@@ -145,6 +152,58 @@ class Site:
         name = f"{self.name}.{operator}{len(self.made)}"
         self.made.append(helper.make_node(operator, inputs, outputs, name=name, **attributes))
         return outputs
+
+    @property
+    def version(self) -> int:
+        """Return the version of the node's own operator set."""
+        imports = self.graph.skeleton.model.opset_import
+        return max((e.version for e in imports if e.domain == self.node.domain), default=1)
+
+    def texts(self, name: str) -> list[str]:
+        """Return an attribute of several texts."""
+        return [
+            text.decode() if isinstance(text, bytes) else text for text in self.attribute(name, ())
+        ]
+
+    def emit_labels(self, which: Operand, texts: Sequence[str], *, to: str) -> None:
+        """Make ``to`` the texts that ``which`` counts: their indices, each text once."""
+        unique = tuple(dict.fromkeys(texts))
+        if len(unique) == len(texts):
+            self.emit("Identity", which, to=to)
+        else:
+            places = np.asarray([unique.index(text) for text in texts], np.int64)
+            self.emit("Gather", places, which, to=to)
+        self.graph.label(to, unique)
+
+    def is_static(self) -> bool:
+        """Say whether the shapes of all outputs are known."""
+        return all(self.output_shape(n) is not None for n in range(len(self.node.output)))
+
+    def keep(
+        self,
+        inputs: Sequence[str],
+        outputs: Mapping[str, tuple[int, Sequence[int]]],
+        *,
+        without: Sequence[str] = (),
+        operator: str | None = None,
+        **attributes: Any,
+    ) -> list[str]:
+        """Add the node once more, for a kernel of our own to take; return its outputs' names.
+
+        ``outputs`` are stems with types and shapes, ``attributes`` take the place of ``without``.
+        """
+        kind = operator or self.node.op_type
+        names = [self.graph.fresh(f"{self.name}.{stem}") for stem in outputs]
+        name = self.name if operator is None else f"{self.name}.{kind}{len(self.made)}"
+        made = helper.make_node(
+            kind, inputs, names, name=name, domain=self.node.domain, **attributes
+        )
+        made.attribute.extend(a for a in self.node.attribute if a.name not in without)
+        self.made.append(made)
+        for called, (element, shape) in zip(names, outputs.values(), strict=True):
+            value = helper.make_tensor_value_info(called, element, shape)
+            self.graph.skeleton.kept[called] = value
+        return names
 
     def again(self, inputs: Sequence[str], *, to: str | None = None) -> str:
         """Add the node itself once more, with other inputs and one output; return its name."""

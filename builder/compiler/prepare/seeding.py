@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,25 @@ TOKEN_LIMIT = 8
 _MASK_LIMIT = 2
 
 
-def seeded_inputs(specs: Sequence[TensorSpec], limits: Mapping[str, int], seed: int) -> Arrays:
-    """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits."""
+_MISSING_SHARE = 1 / 8
+
+
+def seeded_inputs(
+    specs: Sequence[TensorSpec],
+    limits: Mapping[str, int],
+    seed: int,
+    gaps: Collection[str] = (),
+) -> Arrays:
+    """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits.
+
+    Some floats of the inputs in ``gaps`` are NaN.
+    """
     generator = np.random.default_rng(seed)
-    return {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
+    made = {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
+    for name in sorted(gaps):
+        if made[name].dtype.kind == "f":
+            made[name][generator.random(made[name].shape) < _MISSING_SHARE] = np.nan
+    return made
 
 
 def _random(
@@ -54,6 +69,20 @@ def integer_limits(graph: Graph) -> dict[str, int]:
         uses[source].append(use)
     limits = {name: _limit(name, found) for name, found in uses.items()}
     return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def inputs_with_gaps(graph: Graph) -> set[str]:
+    """Return the inputs that go to trees which know a way for what is missing."""
+    sources = {value.name: {value.name} for value in graph.skeleton.model.graph.input}
+    sources = {name: held for name, held in sources.items() if name not in graph.skeleton.spans}
+    found: set[str] = set()
+    for node in graph.skeleton.model.graph.node:
+        site = Site(graph=graph, node=node, name=node.name)
+        held = set().union(*(sources.get(name, ()) for name in _carried(site)[:_FOLLOWED]))
+        sources[node.output[0]] = held if len(held) <= _FOLLOWED else set()
+        if any(site.attribute("nodes_missing_value_tracks_true", ())):
+            found |= sources.get(node.input[0], set())
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def infer_shapes(skeleton: Skeleton) -> None:
     The ranks that outputs are noted with are hints: where they contradict the rest, they go.
     """
     # What an earlier pass noted may no longer be so.
-    forget_shapes(skeleton.model.graph)
+    forget_noted(skeleton)
     try:
         skeleton.model = _inferred(skeleton)
     except Exception as error:  # InferenceError, or ValueError for types that do not exist
@@ -102,3 +102,12 @@ def forget_shapes(graph: onnx.GraphProto) -> None:
 def _forget_rank(output: onnx.ValueInfoProto) -> None:
     if output.type.HasField("tensor_type"):
         output.type.tensor_type.ClearField("shape")
+
+
+def forget_noted(skeleton: Skeleton) -> None:
+    """Drop what earlier passes noted about shapes, but for what ONNX cannot infer."""
+    graph = skeleton.model.graph
+    forget_shapes(graph)
+    made = {name for node in graph.node if node.domain for name in node.output}
+    made -= {output.name for output in graph.output}
+    graph.value_info.extend(value for name, value in skeleton.kept.items() if name in made)

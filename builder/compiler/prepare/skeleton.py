@@ -44,6 +44,8 @@ class Skeleton:
 
     ``limits`` are what the model may cost; passes that estimate refuse what is beyond them.
     ``follows_values`` says whether inferring shapes may follow the values of shape arithmetic.
+    Where the model has texts, ``labels`` has them by value, and the value itself says which: int64.
+    ``kept`` are the types that ONNX cannot infer, of what nodes of classical models make.
     """
 
     model: onnx.ModelProto
@@ -51,6 +53,8 @@ class Skeleton:
     limits: ModelLimits = DEFAULT_LIMITS
     spans: dict[str, Span] = field(default_factory=dict)
     follows_values: bool = True
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: dict[str, onnx.ValueInfoProto] = field(default_factory=dict)
 
     def mapped(self, name: str) -> npt.NDArray[Any]:
         """Return the value of a large initialiser: mapped, not read."""

@@ -123,6 +123,21 @@ def outline(text: str) -> list[str]:
     ]
 
 
+def test_labels_stand_in_the_manifest_and_inert_in_the_readme(
+    tmp_path: Path, parts: BundleParts, templates: Path
+) -> None:
+    labels = ("cat", HOSTILE, *(f"class{number}" for number in range(40)))
+    spec = TensorSpec(name="label", file="label", dtype="int64", shape=(1,), labels=labels)
+    labelled = replace(parts, signature=replace(parts.signature, outputs=(spec,)))
+    text = lay_out_readme(labelled, templates, tmp_path / "bundle")
+    assert "42 labels" in text and "cat" in text
+    assert "class39" not in text
+    assert read_manifest(tmp_path / "bundle").signature.outputs[0].labels == labels
+    tame = replace(spec, labels=tuple("t" if one == HOSTILE else one for one in labels))
+    plain = replace(parts, signature=replace(parts.signature, outputs=(tame,)))
+    assert outline(text) == outline(lay_out_readme(plain, templates, tmp_path / "plain"))
+
+
 def test_the_readme_describes_each_tensor(
     tmp_path: Path, parts: BundleParts, templates: Path
 ) -> None:

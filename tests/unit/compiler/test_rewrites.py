@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from tests.unit.compiler.examples import Array, Example, compare
 
@@ -26,19 +25,6 @@ F = np.float32
 LONG = np.int64
 IMAGE = floats(1, 2, 5, 7)
 SCALES = np.asarray([1, 1, 0.6, 1.7], F)
-
-MEMBERS = np.asarray([1, 3, np.nan, 2, np.nan], F)
-TREES: dict[str, Any] = {
-    **{"n_targets": 2, "tree_roots": [0, 4], "post_transform": 0},
-    **{"nodes_featureids": [0, 1, 2, 0, 2, 1, 0]},
-    "nodes_modes": numpy_helper.from_array(np.asarray([0, 6, 3, 4, 6, 5, 2], np.uint8)),
-    "nodes_splits": numpy_helper.from_array(np.asarray([0.5, 0, -0.5, 1, 0, 1, -1], F)),
-    **{"nodes_truenodeids": [1, 0, 2, 3, 5, 5, 7], "nodes_trueleafs": [0, 1, 1, 1, 0, 1, 1]},
-    **{"nodes_falsenodeids": [2, 1, 3, 4, 6, 6, 8], "nodes_falseleafs": [0, 1, 0, 1, 0, 1, 1]},
-    "membership_values": numpy_helper.from_array(MEMBERS),
-    "leaf_targetids": [0, 1, 0, 1, 0, 1, 0, 1, 1],
-    "leaf_weights": numpy_helper.from_array(np.arange(1, 10, dtype=F) / 3),
-}
 
 EXAMPLES = {
     "dropout with its mask": Example(
@@ -222,21 +208,6 @@ EXAMPLES = {
         weights={"step": np.asarray(16, LONG), "w": np.hanning(32).astype(F)},
         attributes={"onesided": 1},
     ),
-    "features": Example(
-        operator="ArrayFeatureExtractor",
-        inputs={"x": floats(3, 4)},
-        weights={"i": np.asarray([[0, 2]], LONG)},
-        domain="ai.onnx.ml",
-    ),
-    **{
-        f"trees whose leaves are {way}": Example(
-            operator="TreeEnsemble",
-            inputs={"x": np.round(floats(40, 3) * 2)},
-            attributes=TREES | {"aggregate_function": number},
-            domain="ai.onnx.ml",
-        )
-        for number, way in enumerate(("averaged", "summed"))
-    },
     **{
         f"resize {mode} {coordinates}": Example(
             operator="Resize",

@@ -78,6 +78,19 @@ def test_too_many_fields_are_never_parsed(
     assert refusal(survey.survey_model, path, memo) == (ModelRefused, "no-graph")
 
 
+@pytest.mark.parametrize(("count", "reason"), [(1900, "no-graph"), (2100, "too-many-nodes")])
+def test_a_number_is_half_a_field(
+    folder: Path, memo: DigestMemo, monkeypatch: pytest.MonkeyPatch, count: int, reason: str
+) -> None:
+    """Trees have a dozen of them for each node, and each takes protobuf 8 bytes."""
+    node = helper.make_node("Trees", ["x"], ["y"], numbers=list(range(count)))
+    made = onnx.ModelProto()
+    made.graph.node.append(node)
+    (folder / "m.onnx").write_bytes(made.SerializeToString())
+    monkeypatch.setattr(onnx_wire, "MOST_FIELDS", 1000)
+    assert refusal(survey.survey_model, folder / "m.onnx", memo) == (ModelRefused, reason)
+
+
 def test_a_model_with_its_external_data_main_file_first(folder: Path, memo: DigestMemo) -> None:
     (folder / "a").mkdir()
     for name in ("z.bin", "a/b.bin"):

@@ -8,7 +8,6 @@ from builder.compiler.prepare.rewrites import (
     arithmetic,
     choosing,
     constants,
-    features,
     grids,
     ngrams,
     normalization,
@@ -16,7 +15,6 @@ from builder.compiler.prepare.rewrites import (
     resizing,
     signal,
     transposed,
-    trees,
 )
 from builder.compiler.prepare.rewriting import Rewrite, rewrite
 from builder.compiler.prepare.skeleton import Skeleton
@@ -25,7 +23,6 @@ TABLE: Mapping[str, Rewrite] = {
     **arithmetic.TABLE,
     **choosing.TABLE,
     **constants.TABLE,
-    **features.TABLE,
     **grids.TABLE,
     **ngrams.TABLE,
     **normalization.TABLE,
@@ -33,7 +30,6 @@ TABLE: Mapping[str, Rewrite] = {
     **resizing.TABLE,
     **signal.TABLE,
     **transposed.TABLE,
-    **trees.TABLE,
 }
 """Operator -> its rewrite."""
 
