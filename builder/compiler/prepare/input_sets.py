@@ -32,7 +32,7 @@ class InputSet:
 def further_sets(
     seeded: Arrays,
     specs: Sequence[TensorSpec],
-    limits: Mapping[str, int],
+    ranges: Mapping[str, range],
     seed: int,
     *,
     jumps: bool,
@@ -49,7 +49,7 @@ def further_sets(
             there.add(_bytes(inputs))
             yield InputSet(name=name, inputs=inputs)
     for other in range(seed + 1, seed + 1 + _MORE_SEEDS) if jumps else ():
-        drawn = seeded_inputs(specs, limits, other)
+        drawn = seeded_inputs(specs, ranges, other)
         inputs = {key: array if _counts(array) else drawn[key] for key, array in seeded.items()}
         if _bytes(inputs) not in there:
             yield InputSet(name=spare_name(other), inputs=inputs)

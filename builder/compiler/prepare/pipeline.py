@@ -33,7 +33,7 @@ from builder.compiler.prepare.qdq import fuse_quantized, is_quantised
 from builder.compiler.prepare.refuse import refuse_unsupported
 from builder.compiler.prepare.rewrites import rewrite_operators
 from builder.compiler.prepare.rewriting import Graph, Tripped
-from builder.compiler.prepare.seeding import inputs_with_gaps, integer_limits, seeded_inputs
+from builder.compiler.prepare.seeding import inputs_with_gaps, integer_ranges, seeded_inputs
 from builder.compiler.prepare.sequences import resolve_sequences
 from builder.compiler.prepare.sizes import folding_bytes, refuse_oversized, run_bytes
 from builder.compiler.prepare.skeleton import Skeleton, SkeletonPass
@@ -108,7 +108,7 @@ def prepare(
             _apply(step, graph, log)
         signature = _signature(graph)
         refuse_costly(graph, graph.model.graph)
-        below, gaps = integer_limits(Graph.of(graph)), inputs_with_gaps(Graph.of(graph))
+        ranges, gaps = integer_ranges(Graph.of(graph)), inputs_with_gaps(Graph.of(graph))
         jumps = may_jump_far(graph.model.graph, value_types(graph.model.graph))
         skeleton.write(graph, output / "model.onnx")
     needed = live_bytes(graph.model.graph, graph.spans), run_bytes(graph) + MOST_BYTES
@@ -119,9 +119,9 @@ def prepare(
         first = InputSet(name=GIVEN, inputs=check_data.given_inputs(given, signature.inputs))
         further: tuple[InputSet, ...] = ()  # whoever gives inputs says that others do not suit
     else:
-        inputs = seeded_inputs(signature.inputs, below, seed, gaps)
+        inputs = seeded_inputs(signature.inputs, ranges, seed, gaps)
         first = InputSet(name=SEEDED, inputs=inputs)
-        further = tuple(further_sets(inputs, signature.inputs, below, seed, jumps=jumps))
+        further = tuple(further_sets(inputs, signature.inputs, ranges, seed, jumps=jumps))
     truth = write_sets(
         output,
         signature,

@@ -18,48 +18,48 @@ TOKEN_LIMIT = 8
 """Seeded integers stay below this unless the graph shows what they are for."""
 
 _MASK_LIMIT = 2
-
+_SMALL = range(TOKEN_LIMIT)
 
 _MISSING_SHARE = 1 / 8
 
 
 def seeded_inputs(
     specs: Sequence[TensorSpec],
-    limits: Mapping[str, int],
+    ranges: Mapping[str, range],
     seed: int,
     gaps: Collection[str] = (),
 ) -> Arrays:
-    """Return reproducible data for each input: floats in [-1, 1), integers in [0, limit), bits.
+    """Return reproducible data for each input: floats in [-1, 1), integers of its range, bits.
 
-    Some floats of the inputs in ``gaps`` are NaN.
+    Integers without a range are below ``TOKEN_LIMIT``. Some floats of the inputs in ``gaps`` are
+    NaN.
     """
     generator = np.random.default_rng(seed)
-    made = {spec.name: _random(generator, spec, limits.get(spec.name)) for spec in specs}
+    made = {spec.name: _random(generator, spec, ranges.get(spec.name, _SMALL)) for spec in specs}
     for name in sorted(gaps):
         if made[name].dtype.kind == "f":
             made[name][generator.random(made[name].shape) < _MISSING_SHARE] = np.nan
     return made
 
 
-def _random(
-    generator: np.random.Generator, spec: TensorSpec, limit: int | None
-) -> npt.NDArray[Any]:
+def _random(generator: np.random.Generator, spec: TensorSpec, allowed: range) -> npt.NDArray[Any]:
     # Arithmetic on an array without axes gives a number, which is none any more.
-    return np.asarray(_drawn(generator, spec, limit), np.dtype(spec.dtype))
+    return np.asarray(_drawn(generator, spec, allowed), np.dtype(spec.dtype))
 
 
-def _drawn(generator: np.random.Generator, spec: TensorSpec, limit: int | None) -> Any:
+def _drawn(generator: np.random.Generator, spec: TensorSpec, allowed: range) -> Any:
     if spec.dtype == "bool":
         return generator.integers(0, 2, spec.shape)
     if np.dtype(spec.dtype).kind in "iu":
-        return generator.integers(0, limit or TOKEN_LIMIT, spec.shape)
+        return generator.integers(allowed.start, allowed.stop, spec.shape)
     return generator.random(spec.shape, dtype=np.float32) * 2 - 1
 
 
-def integer_limits(graph: Graph) -> dict[str, int]:
-    """Return what inputs must stay below: the extents they index, and 2 where all they do is mask.
+def integer_ranges(graph: Graph) -> dict[str, range]:
+    """Return what inputs may hold where the graph shows what they are for.
 
-    An input called a mask is taken for one.
+    They stay below the extents that they index, and below 2 where all they do is mask; divisors are
+    not 0. An input called a mask is taken for one.
     """
     values = graph.skeleton.model.graph.input
     uses: dict[str, list[_Use]] = {
@@ -67,8 +67,7 @@ def integer_limits(graph: Graph) -> dict[str, int]:
     }
     for source, use in _uses(graph, uses):
         uses[source].append(use)
-    limits = {name: _limit(name, found) for name, found in uses.items()}
-    return {name: limit for name, limit in limits.items() if limit is not None}
+    return {name: _range(name, found) for name, found in uses.items()}
 
 
 def inputs_with_gaps(graph: Graph) -> set[str]:
@@ -87,17 +86,19 @@ def inputs_with_gaps(graph: Graph) -> set[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """What a node takes a number for: a mask, or something that must be below an extent."""
+    """What a node takes a number for: a mask, a divisor, or something below an extent."""
 
     masks: bool
+    divides: bool
     below: int | None
 
 
-def _limit(name: str, uses: Sequence[_Use]) -> int | None:
+def _range(name: str, uses: Sequence[_Use]) -> range:
     limits = [use.below for use in uses if use.below is not None]
     if "mask" in name.lower() or (uses and all(use.masks for use in uses)):
         limits.append(_MASK_LIMIT)
-    return min(limits, default=None)
+    least = 1 if any(use.divides for use in uses) else 0
+    return range(least, max(min(limits, default=TOKEN_LIMIT), least + 1))
 
 
 _FOLLOWED = 64
@@ -116,10 +117,15 @@ def _uses(graph: Graph, inputs: Iterable[str]) -> Iterator[tuple[str, _Use]]:
         below = _extents_indexed(site)
         for position, name in enumerate(node.input):
             if name not in carried:
-                use = _Use(masks=_masks(site, position), below=below.get(position))
+                use = _Use(
+                    masks=_masks(site, position),
+                    divides=node.op_type in _DIVIDING and position == 1,
+                    below=below.get(position),
+                )
                 yield from ((source, use) for source in sources.get(name, ()))
 
 
+_DIVIDING = frozenset({"Div", "Mod"})
 _HANDING_ON = frozenset(
     {
         *("Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze"),

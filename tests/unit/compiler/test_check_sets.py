@@ -59,7 +59,8 @@ def test_integers_keep_to_what_the_seeded_ones_hold(tmp_path: Path) -> None:
         "x": np.linspace(-1, 1, 6, dtype=np.float32),
     }
     found = {
-        each.name: each.inputs for each in further_sets(seeded, specs, {"i": 5}, 7, jumps=True)
+        each.name: each.inputs
+        for each in further_sets(seeded, specs, {"i": range(5)}, 7, jumps=True)
     }
     assert list(found) == ["large", "zeros", "negative", "equal", "seed-8", "seed-9", "seed-10"]
     for inputs in found.values():

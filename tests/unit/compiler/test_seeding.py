@@ -71,6 +71,15 @@ def test_other_integers_are_small_numbers(tmp_path: Path) -> None:
     assert seeded(tmp_path, text)["n"].max() == 7
 
 
+@pytest.mark.parametrize("operator", ["Div", "Mod"])
+def test_divisors_are_never_zero(tmp_path: Path, operator: str) -> None:
+    text = f"""g (int64[60] n, int64[60] by) => (int64[60] y)
+        {{ d = Identity (by) y = {operator} (n, d) }}"""
+    made = seeded(tmp_path, text)
+    assert set(made["by"].tolist()) == set(range(1, 8))
+    assert made["n"].min() == 0
+
+
 def test_what_seeded_inputs_cannot_suit_is_refused_with_the_way_out(tmp_path: Path) -> None:
     text = """g (int64[8] i, float[3] x) => (float[8] y) <int64 two = {2}>
         { j = Add (i, two) y = Gather (x, j) }"""
