@@ -35,7 +35,7 @@ def link_shared(
         *(f"-Wl,-soname,{out.name}", f"-Wl,--version-script={exports}"),
         *("-Wl,--hash-style=gnu", "-Wl,--build-id=sha1"),
         *("-Wl,--gc-sections", "-Wl,--as-needed", "-Wl,--no-undefined"),
-        *("-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack"),
+        *("-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack", "-Wl,-z,nodelete"),
         f"-Wl,-z,max-page-size={ANDROID_PAGE_BYTES}",
         *map(str, objects),
         "-lm",

@@ -17,7 +17,7 @@ from tests.e2e.boards.simulated import ROOT, BoardSet, SimulatedBoard, wait_unti
 
 DIGITS = ROOT / "ci" / "models" / "digits.onnx"
 ARM = ("pi", "nano")
-QUICK = ("--threads", "1", "--seconds", "0", "--runs", "5", "--blocks", "3")
+QUICK = ("--threads", "1", "--seconds", "0", "--runs", "24", "--blocks", "3")
 # Emulated boards share this machine's processors with everything else on it.
 ANY_LOAD = ("--allow-load", "1024")
 

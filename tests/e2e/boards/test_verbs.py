@@ -14,7 +14,7 @@ from tests.e2e.boards.project import Project
 from tests.e2e.boards.simulated import BoardSet, SimulatedBoard
 from tests.e2e.runtime_builds import Gcc, make_bundle
 
-QUICK = ("--threads", "1", "--seconds", "0", "--runs", "5", "--blocks", "3")
+QUICK = ("--threads", "1", "--seconds", "0", "--runs", "24", "--blocks", "3")
 # The board shares this machine's processors with everything else on it.
 ANY_LOAD = ("--allow-load", "1024")
 ROOT = Path("/home/board/verbs")
