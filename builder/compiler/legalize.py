@@ -27,10 +27,10 @@ def _extreme(name: str, beats: Callable[[Any, Any], Any], sign: int) -> Legaliza
     """
 
     def combine(found: Any, new: Any) -> Any:
-        wins = beats(found, new)
-        if str(found.ty.dtype).startswith(("float", "bfloat")):
-            wins = tirx.any(wins, tirx.isnan(found))  # and one that is new is never beaten
-        return tirx.Select(wins, found, new)
+        wins = beats(new, found)
+        if str(new.ty.dtype).startswith(("float", "bfloat")):
+            wins = tirx.any(wins, tirx.isnan(new))  # and once found, it is never beaten
+        return tirx.Select(wins, new, found)
 
     def legalization(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr:
         axes = None if call.attrs.axis is None else [int(axis) for axis in call.attrs.axis]

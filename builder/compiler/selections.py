@@ -12,7 +12,7 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from builder.compiler.operators.node import te_shape
+from builder.compiler.tensors import te_shape
 
 Expr = Any
 Legalization = Callable[[relax.BlockBuilder, relax.Call], relax.Expr]

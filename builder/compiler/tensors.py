@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tvm
-from tvm import relax
+from tvm import relax, te
 
 from builder.compiler.plan import ALIGNMENT
 
@@ -40,3 +40,8 @@ def value(expression: relax.Expr) -> npt.NDArray[Any] | None:
     if str(held.dtype) == _NOT_IN_DLPACK or 0 in held.shape:
         return np.asarray(held.numpy())
     return np.from_dlpack(held)
+
+
+def te_shape(tensor: te.Tensor) -> list[int]:
+    """Return the static shape of a TE tensor."""
+    return [int(extent) for extent in tensor.shape]

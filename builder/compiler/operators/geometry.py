@@ -9,8 +9,9 @@ from typing import Any
 from tvm import relax, te, tirx
 
 from builder.compiler.operators.coordinates import between
-from builder.compiler.operators.node import Node, dtype_of, te_shape
+from builder.compiler.operators.node import Node, dtype_of
 from builder.compiler.operators.windows import window
+from builder.compiler.tensors import te_shape
 
 
 def col2im(node: Node) -> relax.Expr | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
-from tvm import relax, te
+from tvm import relax
 
 from builder.compiler import tensors
 
@@ -65,8 +65,3 @@ def extents(expression: relax.Expr) -> tuple[int, ...]:
 def dtype_of(expression: relax.Expr) -> str:
     """Return the element type of an expression."""
     return str(expression.ty.dtype)
-
-
-def te_shape(tensor: te.Tensor) -> list[int]:
-    """Return the static shape of a TE tensor."""
-    return [int(extent) for extent in tensor.shape]

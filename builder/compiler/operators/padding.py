@@ -6,7 +6,8 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from builder.compiler.operators.node import Node, te_shape
+from builder.compiler.operators.node import Node
+from builder.compiler.tensors import te_shape
 
 
 def pad(node: Node) -> relax.Expr | None:

@@ -10,8 +10,9 @@ from tvm import relax, te, tirx
 from tvm.script.ir_builder import tirx as T
 
 from builder.compiler.operators import loops
-from builder.compiler.operators.node import Node, dtype_of, te_shape
+from builder.compiler.operators.node import Node, dtype_of
 from builder.compiler.operators.windows import window
+from builder.compiler.tensors import te_shape
 
 
 def max_pool(node: Node) -> relax.Expr | None:

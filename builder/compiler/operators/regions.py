@@ -13,7 +13,8 @@ from tvm.script.ir_builder import tirx as T
 
 from builder.compiler.operators import loops
 from builder.compiler.operators.coordinates import between
-from builder.compiler.operators.node import Node, dtype_of, te_shape
+from builder.compiler.operators.node import Node, dtype_of
+from builder.compiler.tensors import te_shape
 
 _HALF_PIXEL_SINCE = 16
 _FAR = float(1 << 62)

@@ -9,7 +9,8 @@ from tvm import relax, te, tirx
 from tvm.script.ir_builder import tirx as T
 
 from builder.compiler.operators import loops
-from builder.compiler.operators.node import Node, dtype_of, te_shape
+from builder.compiler.operators.node import Node, dtype_of
+from builder.compiler.tensors import te_shape
 
 
 def cumsum(node: Node) -> relax.Expr | None:

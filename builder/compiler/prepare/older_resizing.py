@@ -14,6 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from builder.compiler.node_names import subgraphs
+from builder.compiler.prepare.new_names import NewNames
 from builder.compiler.prepare.simplify import constant_value
 
 EXPLICIT_SINCE = 11
@@ -22,7 +23,7 @@ EXPLICIT_SINCE = 11
 Scales = npt.NDArray[np.float32]
 
 
-def resize_as_before(graph: onnx.GraphProto, opset: int) -> None:
+def resize_as_before(graph: onnx.GraphProto, opset: int, names: NewNames) -> None:
     """Give every Resize of a graph converted from ``opset``, however deep, its old meaning.
 
     Places are asymmetric. The nearest element is the one before, where an axis shrinks the one
@@ -30,13 +31,12 @@ def resize_as_before(graph: onnx.GraphProto, opset: int) -> None:
     """
     if opset >= EXPLICIT_SINCE:
         return
-    taken = {name for node in graph.node for name in node.output}
     known = dict(_constants(graph))
     made: list[onnx.NodeProto] = []
     for node in graph.node:
         for _, inner in subgraphs(node):
-            resize_as_before(inner, opset)
-        made += _resized(node, known, taken) if node.op_type == "Resize" else [node]
+            resize_as_before(inner, opset, names)
+        made += _resized(node, known, names) if node.op_type == "Resize" else [node]
     del graph.node[:]
     graph.node.extend(made)
 
@@ -52,7 +52,7 @@ def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, Scales]]:
 
 
 def _resized(
-    node: onnx.NodeProto, known: dict[str, Scales], taken: set[str]
+    node: onnx.NodeProto, known: dict[str, Scales], names: NewNames
 ) -> list[onnx.NodeProto]:
     node.attribute.append(helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
     if any(attribute.name == "mode" and attribute.s != b"nearest" for attribute in node.attribute):
@@ -62,7 +62,7 @@ def _resized(
         return [_rounding(node, "floor")]
     if scales is not None and (scales <= 1).all():
         return [_rounding(node, "ceil")]
-    return list(_in_two(node, taken))
+    return list(_in_two(node, names))
 
 
 def _rounding(node: onnx.NodeProto, nearest: str) -> onnx.NodeProto:
@@ -70,11 +70,11 @@ def _rounding(node: onnx.NodeProto, nearest: str) -> onnx.NodeProto:
     return node
 
 
-def _in_two(node: onnx.NodeProto, taken: set[str]) -> Iterator[onnx.NodeProto]:
+def _in_two(node: onnx.NodeProto, names: NewNames) -> Iterator[onnx.NodeProto]:
     """Yield what grows some axes and then shrinks the others: one node has one rounding."""
     data, roi, scales = node.input[:3]
-    made = {part: _fresh(f"{node.output[0]}.{part}", taken) for part in ("one", "up", "grown")}
-    made["down"] = _fresh(f"{node.output[0]}.down", taken)
+    parts = ("one", "up", "down", "grown")
+    made = {part: names.fresh(f"{node.output[0]}.{part}") for part in parts}
     one = numpy_helper.from_array(np.ones(1, np.float32))
     yield helper.make_node("Constant", [], [made["one"]], value=one)
     yield helper.make_node("Max", [scales, made["one"]], [made["up"]])
@@ -89,12 +89,3 @@ def _in_two(node: onnx.NodeProto, taken: set[str]) -> Iterator[onnx.NodeProto]:
         copy.input[:] = [source, roi, made[part]]
         copy.output[:] = [to]
         yield _rounding(copy, nearest)
-
-
-def _fresh(stem: str, taken: set[str]) -> str:
-    name, number = stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}.{number}"
-    taken.add(name)
-    return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx.version_converter
 
+from builder.compiler.prepare.new_names import NewNames
 from builder.compiler.prepare.older_hardmax import hardmax_as_before
 from builder.compiler.prepare.older_resizing import resize_as_before
 from builder.compiler.prepare.skeleton import Skeleton
@@ -41,8 +42,9 @@ def convert_opset(skeleton: Skeleton, wanted: int) -> None:
             why=str(error)[:200],
             remedy=f"export the model with opset {wanted} or later",
         ) from None
-    resize_as_before(skeleton.model.graph, opset)
-    hardmax_as_before(skeleton.model.graph, opset)
+    names = NewNames.of(skeleton.model.graph)
+    resize_as_before(skeleton.model.graph, opset, names)
+    hardmax_as_before(skeleton.model.graph, opset, names)
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -439,6 +439,23 @@ def test_before_operator_set_13_they_go_over_all_axes_from_one_on(
     np.testing.assert_allclose(run(folder, {"x": x})[0], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_what_an_older_operator_becomes_takes_no_name_of_the_model(tmp_path: Path) -> None:
+    made = model(
+        [
+            helper.make_node("Hardmax", ["x"], ["y"], axis=1),
+            helper.make_node("Add", ["y", "y.rows"], ["z"]),
+        ],
+        inputs={"x": [2, 3, 4], "y.rows": [2, 3, 4]},
+        outputs={"z": [2, 3, 4]},
+        opset=11,
+    )
+    folder = prepared(tmp_path, made)
+    expected = np.load(next((folder / "check/expected").iterdir()))
+    feed = {"x": np.load(folder / "check/inputs/x.npy")}
+    feed["y.rows"] = np.load(next((folder / "check/inputs").glob("y*")))
+    np.testing.assert_allclose(run(folder, feed)[0], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_shapes_behind_a_wrong_declaration_follow_from_those_of_the_inputs(tmp_path: Path) -> None:
     make = helper.make_node
     nodes = [

@@ -14,7 +14,6 @@ from builder.compiler.prepare.rewrites import (
     quantization,
     resizing,
     signal,
-    transposed,
 )
 from builder.compiler.prepare.rewriting import Rewrite, rewrite
 from builder.compiler.prepare.skeleton import Skeleton
@@ -29,7 +28,6 @@ TABLE: Mapping[str, Rewrite] = {
     **quantization.TABLE,
     **resizing.TABLE,
     **signal.TABLE,
-    **transposed.TABLE,
 }
 """Operator -> its rewrite."""
 
