@@ -33,8 +33,8 @@ _ANDROID_RUNNERS = {
 ANDROID_PAGE_BYTES = 16384
 """The largest page of an Android device."""
 
-# Nothing of the runner is in an inference; what it weighs is copied to every board.
-_OPTIMISATION: dict[Part, str] = {"library": "-O2", "runner": "-Os"}
+# Kernels do the work, and LLVM writes those. What C weighs is copied to every board.
+_SMALL = "-Os"
 _HARDENING = ("-fstack-protector-strong",)
 # Return addresses are signed; on cores without pointer authentication that is two no-ops.
 _HARDENING_OF_AARCH64 = (*_HARDENING, "-mbranch-protection=pac-ret")
@@ -74,7 +74,7 @@ def compile_c(
         *("cc", "-target", zig_target(platform, part), *_float_abi(platform)),
         *(
             "-std=c11",
-            _OPTIMISATION[part],
+            _SMALL,
             "-g0",
             "-fPIC",
             "-fvisibility=hidden",

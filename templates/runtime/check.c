@@ -4,82 +4,75 @@
 /* DLPack's type codes (dlpack.h, DLDataTypeCode). */
 enum { DL_INT = 0, DL_UINT = 1 };
 
-/* The first of `count` elements that is none of what the check allows; `count` where all are. */
-typedef uint64_t (*finder)(const void *data, uint64_t count, const bw_check *check);
-
-/* No bounds begin above 0, so a number without a sign can only be too large. */
-#define OUTSIDE_SIGNED(value, bounds) ((value) < (bounds).lowest || (value) > (bounds).highest)
-#define OUTSIDE_UNSIGNED(value, bounds)                                                            \
-  ((bounds).highest < 0 || (value) > (uint64_t)(bounds).highest)
-
-/* All are looked at, whatever they are: eight and more at a time, in vectors. */
-#define DEFINE_FINDER(type, outside)                                                               \
-  static bool any_outside_##type(const type *values, uint64_t count, bw_bounds bounds) {           \
-    bool any = false;                                                                              \
-    for (uint64_t i = 0; i < count; i++)                                                           \
-      any |= outside(values[i], bounds);                                                           \
-    return any;                                                                                    \
-  }                                                                                                \
-  static uint64_t find_##type(const void *data, uint64_t count, const bw_check *check) {           \
-    const type *values = data;                                                                     \
-    uint64_t i = 0;                                                                                \
-    if (check->bound_count == 0) {                                                                 \
-      while (i < count && values[i] != 0)                                                          \
-        i++;                                                                                       \
-      return i;                                                                                    \
-    }                                                                                              \
-    if (check->bound_count == 1 && !any_outside_##type(values, count, check->bounds[0]))           \
-      return count;                                                                                \
-    for (uint32_t at = 0; i < count && !outside(values[i], check->bounds[at]); i++)                \
-      at = at + 1 == check->bound_count ? 0 : at + 1;                                              \
-    return i;                                                                                      \
+/* Element `at`, for floats its bits; a number of 64 bits without a sign that int64_t cannot hold comes
+ * out negative. */
+static int64_t element(const void *data, const bw_view *view, uint64_t at) {
+  const bool is_signed = view->code == DL_INT;
+  switch (view->bits) {
+  case 8:
+    return is_signed ? ((const int8_t *)data)[at] : ((const uint8_t *)data)[at];
+  case 16:
+    return is_signed ? ((const int16_t *)data)[at] : ((const uint16_t *)data)[at];
+  case 32:
+    return is_signed ? ((const int32_t *)data)[at] : ((const uint32_t *)data)[at];
+  default:
+    return ((const int64_t *)data)[at];
   }
-
-DEFINE_FINDER(int8_t, OUTSIDE_SIGNED)
-DEFINE_FINDER(int16_t, OUTSIDE_SIGNED)
-DEFINE_FINDER(int32_t, OUTSIDE_SIGNED)
-DEFINE_FINDER(int64_t, OUTSIDE_SIGNED)
-DEFINE_FINDER(uint8_t, OUTSIDE_UNSIGNED)
-DEFINE_FINDER(uint16_t, OUTSIDE_UNSIGNED)
-DEFINE_FINDER(uint32_t, OUTSIDE_UNSIGNED)
-DEFINE_FINDER(uint64_t, OUTSIDE_UNSIGNED)
-
-/* Infinities and NaN are those with all bits of the exponent. */
-#define DEFINE_FINITE(type, exponent)                                                              \
-  static uint64_t find_infinite_##type(const void *data, uint64_t count, const bw_check *check) {  \
-    const type *values = data;                                                                     \
-    uint64_t i = 0;                                                                                \
-    (void)check;                                                                                   \
-    while (i < count && (values[i] & (exponent)) != (exponent))                                    \
-      i++;                                                                                         \
-    return i;                                                                                      \
-  }
-
-DEFINE_FINITE(uint32_t, UINT32_C(0x7f800000))
-DEFINE_FINITE(uint64_t, UINT64_C(0x7ff0000000000000))
-
-static finder finder_of(const bw_view *view) {
-  static const finder INTS[] = {find_int8_t, find_int16_t, find_int32_t, find_int64_t};
-  static const finder UINTS[] = {find_uint8_t, find_uint16_t, find_uint32_t, find_uint64_t};
-  const int width = view->bits == 8 ? 0 : view->bits == 16 ? 1 : view->bits == 32 ? 2 : 3;
-  if (view->code == DL_INT)
-    return INTS[width];
-  if (view->code == DL_UINT)
-    return UINTS[width];
-  return width == 2 ? find_infinite_uint32_t : find_infinite_uint64_t;
 }
 
-/* Element `at`; one of 64 bits without a sign that int64_t cannot hold comes out negative. */
-static int64_t element(const void *data, const bw_view *view, uint64_t at) {
-  const uint32_t bytes = view->bits / 8;
-  uint64_t bits = 0;
-  memcpy(&bits, (const uint8_t *)data + at * bytes, bytes); /* every board is little-endian */
-  const uint32_t unused = 64 - view->bits;
-  return view->code == DL_INT ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+static bool is_whole(const bw_view *view) { return view->code == DL_INT || view->code == DL_UINT; }
+
+/* Infinities and NaN are those with all bits of the exponent. */
+static bool is_finite(const bw_view *view, int64_t bits) {
+  const int64_t exponent = view->bits == 32 ? INT64_C(0x7f800000) : INT64_C(0x7ff0000000000000);
+  return (bits & exponent) != exponent;
+}
+
+static bool is_allowed(const bw_view *view, const bw_check *check, int64_t value, uint32_t at) {
+  if (!is_whole(view))
+    return is_finite(view, value);
+  if (check->bound_count == 0)
+    return value != 0;
+  if (view->code == DL_UINT && value < 0)
+    return false; /* above every bound */
+  return value >= check->bounds[at].lowest && value <= check->bounds[at].highest;
+}
+
+/* Indices are int32 or int64, nearly always. All are looked at, whatever they are: eight and more at
+ * a time, in vectors. */
+#define DEFINE_ALL_INSIDE(type)                                                                    \
+  static bool all_inside_##type(const type *values, uint64_t count, bw_bounds bounds) {            \
+    bool any_outside = false;                                                                      \
+    for (uint64_t i = 0; i < count; i++)                                                           \
+      any_outside |= values[i] < bounds.lowest || values[i] > bounds.highest;                      \
+    return !any_outside;                                                                           \
+  }
+
+DEFINE_ALL_INSIDE(int32_t)
+DEFINE_ALL_INSIDE(int64_t)
+
+static bool all_inside(const void *data, const bw_view *view, uint64_t count,
+                       const bw_check *check) {
+  if (view->code != DL_INT || check->bound_count != 1)
+    return false;
+  if (view->bits == 32)
+    return all_inside_int32_t(data, count, check->bounds[0]);
+  return view->bits == 64 && all_inside_int64_t(data, count, check->bounds[0]);
+}
+
+/* The first of `count` elements that is none of what the check allows; `count` where all are. */
+static uint64_t find(const void *data, const bw_view *view, uint64_t count,
+                     const bw_check *check) {
+  if (all_inside(data, view, count, check))
+    return count;
+  uint64_t i = 0;
+  for (uint32_t at = 0; i < count && is_allowed(view, check, element(data, view, i), at); i++)
+    at = at + 1 >= check->bound_count ? 0 : at + 1;
+  return i;
 }
 
 static void add_value(bw_message *message, const bw_view *view, int64_t value) {
-  if (view->code != DL_INT && view->code != DL_UINT)
+  if (!is_whole(view))
     bw_message_add(message, "that is not finite");
   else if (view->code == DL_INT || value >= 0)
     bw_message_add_integer(message, value);
@@ -116,7 +109,7 @@ bool bw_check_passes(bw_model *model, const bw_check *check) {
   const bw_view *view = &bw_model_plan.views[check->view];
   const void *data = model->tensors[check->view].data;
   const uint64_t count = view->size_bytes / (view->bits / 8);
-  const uint64_t at = finder_of(view)(data, count, check);
+  const uint64_t at = find(data, view, count, check);
   if (at < count)
     report(model, check, view, data, at);
   return at == count;
