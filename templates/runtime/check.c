@@ -14,7 +14,8 @@ static int64_t element(const void *data, const bw_view *view, uint64_t at) {
   case 16:
     return is_signed ? ((const int16_t *)data)[at] : ((const uint16_t *)data)[at];
   case 32:
-    return is_signed ? ((const int32_t *)data)[at] : ((const uint32_t *)data)[at];
+    /* Without the casts the two would meet in uint32_t. */
+    return is_signed ? (int64_t)((const int32_t *)data)[at] : (int64_t)((const uint32_t *)data)[at];
   default:
     return ((const int64_t *)data)[at];
   }
