@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.boards.lock import hold
 from builder.boards.survey import probe, take_stock
 from builder.effects.local_board import LocalBoard
 from builder.errors import BoardwrightError, DeviceLost, DeviceRefused, IntegrityError
@@ -218,6 +220,26 @@ class TestPlantedLinks:
         bench.deploy(make_bundle(tmp_path / "mine", "new"))
         for name in ("store", "releases", "locks", "results"):
             assert (bench.root / name).stat().st_mode & 0o077 == 0
+
+    def test_folders_that_are_there_keep_their_modes(self, bench: Bench, tmp_path: Path) -> None:
+        bench.deploy(make_bundle(tmp_path / "old", "old"))
+        there = [bench.root, *(bench.root / name for name in ("store", "releases", "results"))]
+        for folder in there:
+            folder.chmod(0o755)
+        bench.deploy(make_bundle(tmp_path / "new", "new"))
+        assert {folder.stat().st_mode & 0o777 for folder in there} == {0o755}
+        newest = (bench.root / "current").resolve()
+        assert newest.stat().st_mode & 0o077 == 0
+
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_folders_above_the_root_are_no_secret(
+        self, bench: Bench, tmp_path: Path, end: str
+    ) -> None:
+        above = bench.root / "vendor" / "product"
+        board = replace(bench.board, root=f"{above}/bundles{end}")
+        with hold(board, "anna@lab", wait_s=0, on_wait=lambda _: None):
+            modes = [p.stat().st_mode & 0o777 for p in (above.parent, above, above / "bundles")]
+        assert modes == [0o755, 0o755, 0o700]
 
     def test_in_place_of_an_object(self, bench: Bench, tmp_path: Path) -> None:
         bundle = make_bundle(tmp_path / "refused", "new")
