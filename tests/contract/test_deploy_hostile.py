@@ -216,6 +216,30 @@ class TestPlantedLinks:
         finally:
             folder.chmod(before & 0o7777)
 
+    def test_links_lead_to_no_folder_that_is_not_judged(self, bench: Bench, tmp_path: Path) -> None:
+        (real := tmp_path / "real" / "home").mkdir(parents=True)
+        real.parent.chmod(0o777)
+        (tmp_path / "home").symlink_to(real)
+        behind = Bench(bench.watched, tmp_path / "home" / "root")
+        error = refused(behind, tmp_path)
+        assert error.reason == "exposed-folder"
+        assert str(real.parent) in error.what
+
+    def test_whose_folders_are_safe_is_known_without_id(self, tmp_path: Path) -> None:
+        bare = Bench(make_userland("bare", tmp_path), tmp_path / "open" / "root")
+        bare.root.parent.mkdir()
+        bare.root.parent.chmod(0o777)
+        assert refused(bare, tmp_path).reason == "exposed-folder"
+
+    def test_a_folder_that_others_may_change_can_be_allowed(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        bench.root.mkdir()
+        bench.root.chmod(0o775 if os.getgid() else 0o777)
+        bench.board = replace(bench.board, allow_exposed=True)
+        bench.deploy(make_bundle(tmp_path / "mine", "new"))
+        assert bench.runs == "new"
+
     def test_what_is_brought_is_nobody_elses_business(self, bench: Bench, tmp_path: Path) -> None:
         bench.deploy(make_bundle(tmp_path / "mine", "new"))
         for name in ("store", "releases", "locks", "results"):
