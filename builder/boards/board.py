@@ -25,7 +25,8 @@ class Board:
     """A board and the folder on it that is ours. ``name`` is what the user calls it.
 
     ``root`` may begin with ``~/``. ``cancel`` ends the work before the next thing is asked, and
-    programs at once; a script that changes the board ends by itself.
+    programs at once; a script that changes the board ends by itself. ``allow_exposed`` takes a root
+    that other users may change.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Board:
     root: str
     nonce: Nonce
     cancel: threading.Event
+    allow_exposed: bool = False
 
     def command(self, script: str, nonce: str, *arguments: str) -> tuple[str, ...]:
         """Return the argv that runs a script of ``templates/device`` on the board."""

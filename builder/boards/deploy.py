@@ -53,7 +53,7 @@ def deploying(board: Board, order: Order, emit: Emit) -> Iterator[tuple[Deployed
         with leaving(UNCHANGED):
             tell("probe")
             facts = probe(board)
-            refuse_unfit(facts, order.needs, where=board.name)
+            refuse_unfit(facts, order.needs, where=board.name, allow_exposed=board.allow_exposed)
             tell("lock")
             on_wait = _waiting(emit, board)
             lock = held.enter_context(hold(board, order.who, wait_s=order.wait_s, on_wait=on_wait))
@@ -66,7 +66,7 @@ def bring(board: Board, order: Order, lock: BoardLock, emit: Emit) -> Release:
     It is the first that a later deployment prunes. Raises what ``deploy`` does.
     """
     facts = probe(board)
-    refuse_unfit(facts, order.needs, where=board.name)
+    refuse_unfit(facts, order.needs, where=board.name, allow_exposed=board.allow_exposed)
     return _Delivery(board, order, lock, facts, emit).lay_out()
 
 

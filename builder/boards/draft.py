@@ -47,7 +47,7 @@ def plan_deploy(board: Board, order: Order) -> tuple[Deployment, Holder | None]:
     Raises what the preflight does.
     """
     facts = probe(board)
-    refuse_unfit(facts, order.needs, where=board.name)
+    refuse_unfit(facts, order.needs, where=board.name, allow_exposed=board.allow_exposed)
     found = take_stock(board)
     plan = draw_up(board, facts.root, order, found)
     # What earlier tries have sent is gone on with, or makes room.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,20 +122,18 @@ def _inspect(
 def _inspected(
     flags: Flags, settings: Settings, targets: tuple[Target, ...], environment: Environment
 ) -> Path:
-    """Return the inspection: one that a container has made, else one that is made right here.
+    """Return the inspection, made here where the choice is ours: no image has to be built for it.
 
-    Nothing is compiled, so no image has to be built for it.
+    Who asks for Docker wants a stranger's model to be read in a container and nowhere else.
     """
     chosen = Desk.of(flags.toolchain, targets, environment, seed=flags.seed)
-    if found := chosen.found(settings, plan_inspection):
-        return found
-    try:
-        desk = Desk.of("local", targets, environment, seed=flags.seed)
-    except UsageError as failure:
-        if failure.reason != "missing-package":
-            raise
-        desk = chosen
-    return desk.make(settings, plan_inspection, verbose=flags.verbose)
+    if flags.toolchain == "auto":
+        if found := chosen.found(settings, plan_inspection):
+            return found
+        with suppress(UsageError):  # This environment may not be fit for it.
+            desk = Desk.of("local", targets, environment, seed=flags.seed)
+            return desk.make(settings, plan_inspection, verbose=flags.verbose)
+    return chosen.make(settings, plan_inspection, verbose=flags.verbose)
 
 
 def _print(

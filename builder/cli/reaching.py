@@ -35,4 +35,5 @@ def reached(
             root=device.root or target.device.run_dir,
             nonce=lambda: secrets.token_hex(8),
             cancel=cancel,
+            allow_exposed=device.allow_exposed,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from builder.deploy.exposure import exposed
+from builder.deploy.exposure import Exposure, exposed
 from builder.deploy.replies import Replies, broken_answer
 
 _VERSION = re.compile(r"(?:release version|^glibc) (\d+(?:\.\d+)+)")
@@ -43,8 +43,8 @@ class DeviceFacts:
     ``glibc`` is (2, 36). ``features`` are the CPU's as ``feature_spelling`` (``Features`` on Arm,
     ``flags`` on x86) of /proc/cpuinfo has them. ``root`` is the absolute folder for bundles;
     ``place`` is that folder, or the nearest existing one above it, and ``mount``, ``writable``,
-    ``owned`` and ``free_bytes`` are about ``place``; ``exposed`` is the mode and path of the first
-    folder, from there up, that others may change. Frequencies are in kHz, memory in bytes.
+    ``owned`` and ``free_bytes`` are about ``place``; ``exposed`` is the first folder, from
+    there up, that others may change. Frequencies are in kHz, memory in bytes.
     """
 
     machine: str
@@ -78,7 +78,7 @@ class DeviceFacts:
     place: str
     writable: bool
     owned: bool
-    exposed: str | None
+    exposed: Exposure | None
     mount: Mount | None
     free_bytes: int | None
 
@@ -133,7 +133,7 @@ def facts_of(replies: Replies, *, where: str) -> DeviceFacts:
     )
 
 
-def _exposed(replies: Replies) -> str | None:
+def _exposed(replies: Replies) -> Exposure | None:
     # Android's own folders belong to its services.
     if replies.first("android"):
         return None

@@ -36,14 +36,18 @@ class Needs:
     symbols: tuple[SymbolNeed, ...]
 
 
-def refuse_unfit(facts: DeviceFacts, needs: Needs, *, where: str) -> None:
+def refuse_unfit(
+    facts: DeviceFacts, needs: Needs, *, where: str, allow_exposed: bool = False
+) -> None:
     """Raise ``DeviceRefused`` with the first reason why the board cannot take the bundle.
+
+    ``allow_exposed`` is the user's word that whoever may change the root's folders is trusted.
 
     Reasons: ``wrong-arch``, ``no-loader``, ``old-glibc``, ``wrong-abi``, ``old-android``,
     ``missing-cpu-feature``, ``read-only``, ``no-exec``, ``planted-link``, ``foreign-folder``,
     ``no-permission``, ``exposed-folder``.
     """
-    for rule in _RULES:
+    for rule in _RULES if allow_exposed else (*_RULES, _exposed):
         if (failure := rule(facts, needs)) is not None:
             failure.where = where
             failure.state = "nothing was sent"
@@ -196,12 +200,19 @@ def _ownership(facts: DeviceFacts, _: Needs) -> DeviceRefused | None:
 def _exposed(facts: DeviceFacts, _: Needs) -> DeviceRefused | None:
     if facts.exposed is None:
         return None
-    mode, folder = facts.exposed.split(" ", 1)
+    folder, mode, owner = facts.exposed.folder, facts.exposed.mode, facts.exposed.owner
+    if owner:
+        who, mend = f"user {owner}, who owns {folder},", "log in as its owner"
+    else:
+        who, mend = (
+            f"others may change {folder} ({mode}), and so",
+            f"on the board: chmod go-w {folder}",
+        )
     return DeviceRefused(
-        f"others may change {folder} ({mode}), and so put other programs in the bundle's place",
+        f"{who} can put other programs in the bundle's place",
         reason="exposed-folder",
-        remedy=f"on the board: chmod go-w {folder}, and chown it to {facts.user} or root; or give "
-        "the device another root",
+        remedy=f"{mend}; or give the device another root, or allow_exposed: true where all who may "
+        "change it are trusted",
     )
 
 
@@ -226,7 +237,6 @@ _RULES: tuple[Callable[[DeviceFacts, Needs], DeviceRefused | None], ...] = (
     _read_only,
     _executable,
     _writable,
-    _exposed,
 )
 
 

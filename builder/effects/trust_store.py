@@ -1,4 +1,4 @@
-"""The certificates that this machine trusts beside those that every Debian image trusts anyway."""
+"""The certificates an image must trust: those the user names, or that an administrator added."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STORES = (
     Path("/etc/ssl/cert.pem"),
 )
 SHIPPED = (
-    Path("/usr/share/ca-certificates"),
+    Path("/usr/share/ca-certificates/mozilla"),
     Path("/usr/share/pki/ca-trust-source"),
     Path("/usr/share/pki/trust"),
 )
@@ -35,16 +35,19 @@ def extra_certificates(
 ) -> str | None:
     """Return PEM text of the certificates to trust beside a distribution's own, or None.
 
-    They are those of ``PIP_CERT`` or ``SSL_CERT_FILE``, else of the machine's own store. The roots
-    that its distribution ships are left out: an image has those, and its identity must not change
-    with the machine's updates. Raises ``UsageError`` ``unreadable-certificates``.
+    They are all of the file that ``PIP_CERT`` or ``SSL_CERT_FILE`` names, else those of the
+    machine's own store without the roots that its distribution ships: an image has those, and its
+    identity must not change with the machine's updates. Where nothing tells which those are, the
+    store is not used. Raises ``UsageError`` ``unreadable-certificates``.
     """
     given = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE")
-    trusted = _named(Path(given)) if given else _first(stores)
-    if not trusted:
-        return None
-    extra = sorted(trusted - set(_all_below(shipped)))
-    return "".join(map(_pem, extra)) or None
+    extra = _named(Path(given)) if given else _added(stores, shipped)
+    return "".join(map(_pem, sorted(extra))) or None
+
+
+def _added(stores: Iterable[Path], shipped: Iterable[Path]) -> set[str]:
+    known = set(_all_below(shipped))
+    return _first(stores) - known if known else set()
 
 
 def _named(file: Path) -> set[str]:

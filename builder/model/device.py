@@ -14,7 +14,8 @@ class Device:
 
     ``host`` is an SSH destination (a name of ssh_config is enough), ``adb:SERIAL``, or ``local``
     for this very machine. ``root`` is where bundles are put on it; None: where the target says.
-    ``keep`` is how many releases stay there, the current one among them.
+    ``keep`` is how many releases stay there, the current one among them. ``allow_exposed`` takes a
+    root that other users of the board may change.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Device:
     root: str | None
     tags: tuple[str, ...]
     keep: int = DEFAULT_KEEP
+    allow_exposed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

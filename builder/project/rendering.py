@@ -121,6 +121,7 @@ def _device(device: Device) -> tuple[str, ...]:
         *((f"root: {_text(device.root)}",) if device.root is not None else ()),
         *((f"tags: [{', '.join(map(_text, device.tags))}]",) if device.tags else ()),
         *((f"keep: {device.keep}",) if device.keep != DEFAULT_KEEP else ()),
+        *(("allow_exposed: true",) if device.allow_exposed else ()),
     )
     lines = (f"target: {_text(device.target)}", f"host: {_text(device.host)}", *optional)
     return (f"  - name: {_text(device.name)}", *(f"    {line}" for line in lines))

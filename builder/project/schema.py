@@ -55,6 +55,9 @@ class DeviceSection(Section):
     keep: Annotated[int, Field(ge=1, le=100, description="Releases that stay on it.")] = (
         DEFAULT_KEEP
     )
+    allow_exposed: Annotated[
+        bool, Field(description="Whether other users may change the root's folders.")
+    ] = False
 
 
 def _each_name_once(devices: list[DeviceSection]) -> list[DeviceSection]:
@@ -126,4 +129,5 @@ def _device(section: DeviceSection) -> Device:
         root=section.root,
         tags=tuple(section.tags),
         keep=section.keep,
+        allow_exposed=section.allow_exposed,
     )

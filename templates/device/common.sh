@@ -2,7 +2,7 @@
 #   sh -c SCRIPT boardwright NONCE ROOT ARGUMENT...
 # Each line of an answer begins with the nonce; `NONCE end` closes it. Nothing is ever eval-ed.
 set -u
-# What lies here are somebody's weights.
+# What is made here holds somebody's weights. What is there already keeps its mode.
 umask 077
 LC_ALL=C
 export LC_ALL

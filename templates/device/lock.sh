@@ -2,15 +2,17 @@
 who=$1
 patience=$2
 locate
-complaint=$(mkdir -p "$root" 2>&1) || refuse failed "$complaint"
+# Only what is ours is private: others may keep something in the folders above it.
+above=${root%"${root##*[!/]}"}
+above=${above%/*}
+complaint=$( (umask 022 && mkdir -p "${above:-/}" && umask 077 && mkdir -p "$root") 2>&1) ||
+  refuse failed "$complaint"
 own_folder "$root"
 cd "$root" || refuse no-permission "$root"
 for folder in store releases locks results; do
   [ -L "$folder" ] || try mkdir -p "$folder" # -p: somebody else may make it at the same time
 done
 enter
-# Earlier versions made them open to all.
-chmod go-rwx store releases locks results 2> /dev/null
 
 boot_id
 identify $$ || refuse failed "cannot read /proc/$$/stat"

@@ -6,7 +6,15 @@ say uptime_s "$(cut -d. -f1 /proc/uptime)"
 say date "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 boot_id
 say boot "$boot"
-say user "$(id -un 2> /dev/null || id -u)"
+# Whose folders are safe depends on it, so no guess will do.
+uid=$(id -u 2> /dev/null) || while read -r name one uid rest; do
+  [ "$name" = Uid: ] && break
+done < /proc/self/status
+case $uid in
+  '' | *[!0-9]*) refuse failed "neither id -u nor /proc/self/status says which user this is" ;;
+esac
+say uid "$uid"
+say user "$(id -un 2> /dev/null || printf %s "$uid")"
 
 file_line() { # KEY FILE
   line=
@@ -84,7 +92,7 @@ say place "$place"
 [ -w "$place" ] && say writable yes || say writable no
 [ -O "$place" ] && say owned yes || say owned no
 [ -d "$root" ] && say root_state there
-say uid $(id -u)
+# Not those of the root as it is written: a link in it leads past the folders that matter.
 at=$place/
 while [ "$at" ]; do
   at=${at%/*}

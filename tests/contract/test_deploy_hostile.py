@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.boards.lock import hold
 from builder.boards.survey import probe, take_stock
 from builder.effects.local_board import LocalBoard
 from builder.errors import BoardwrightError, DeviceLost, DeviceRefused, IntegrityError
@@ -214,10 +216,54 @@ class TestPlantedLinks:
         finally:
             folder.chmod(before & 0o7777)
 
+    def test_links_lead_to_no_folder_that_is_not_judged(self, bench: Bench, tmp_path: Path) -> None:
+        (real := tmp_path / "real" / "home").mkdir(parents=True)
+        real.parent.chmod(0o777)
+        (tmp_path / "home").symlink_to(real)
+        behind = Bench(bench.watched, tmp_path / "home" / "root")
+        error = refused(behind, tmp_path)
+        assert error.reason == "exposed-folder"
+        assert str(real.parent) in error.what
+
+    def test_whose_folders_are_safe_is_known_without_id(self, tmp_path: Path) -> None:
+        bare = Bench(make_userland("bare", tmp_path), tmp_path / "open" / "root")
+        bare.root.parent.mkdir()
+        bare.root.parent.chmod(0o777)
+        assert refused(bare, tmp_path).reason == "exposed-folder"
+
+    def test_a_folder_that_others_may_change_can_be_allowed(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        bench.root.mkdir()
+        bench.root.chmod(0o775 if os.getgid() else 0o777)
+        bench.board = replace(bench.board, allow_exposed=True)
+        bench.deploy(make_bundle(tmp_path / "mine", "new"))
+        assert bench.runs == "new"
+
     def test_what_is_brought_is_nobody_elses_business(self, bench: Bench, tmp_path: Path) -> None:
         bench.deploy(make_bundle(tmp_path / "mine", "new"))
         for name in ("store", "releases", "locks", "results"):
             assert (bench.root / name).stat().st_mode & 0o077 == 0
+
+    def test_folders_that_are_there_keep_their_modes(self, bench: Bench, tmp_path: Path) -> None:
+        bench.deploy(make_bundle(tmp_path / "old", "old"))
+        there = [bench.root, *(bench.root / name for name in ("store", "releases", "results"))]
+        for folder in there:
+            folder.chmod(0o755)
+        bench.deploy(make_bundle(tmp_path / "new", "new"))
+        assert {folder.stat().st_mode & 0o777 for folder in there} == {0o755}
+        newest = (bench.root / "current").resolve()
+        assert newest.stat().st_mode & 0o077 == 0
+
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_folders_above_the_root_are_no_secret(
+        self, bench: Bench, tmp_path: Path, end: str
+    ) -> None:
+        above = bench.root / "vendor" / "product"
+        board = replace(bench.board, root=f"{above}/bundles{end}")
+        with hold(board, "anna@lab", wait_s=0, on_wait=lambda _: None):
+            modes = [p.stat().st_mode & 0o777 for p in (above.parent, above, above / "bundles")]
+        assert modes == [0o755, 0o755, 0o700]
 
     def test_in_place_of_an_object(self, bench: Bench, tmp_path: Path) -> None:
         bundle = make_bundle(tmp_path / "refused", "new")

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from builder.cli import app
+from builder.errors import UsageError
 
 DIGITS = Path(__file__).parents[2] / "ci" / "models" / "digits.onnx"
 Printed = pytest.CaptureFixture[str]
@@ -61,8 +62,40 @@ def test_no_container_is_needed(
     capsys: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody-listens.sock")
-    assert app.run(["check", str(DIGITS), "--toolchain", "docker"]) == 0
+    assert app.run(["check", str(DIGITS)]) == 0
     assert "x86_64-linux" in capsys.readouterr().out
+
+
+def test_a_container_that_is_asked_for_is_no_wish(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object) -> None:
+        raise UsageError("nobody answers", reason="no-docker-engine")
+
+    monkeypatch.setattr("builder.cli.toolchains._docker_workshop", nobody)
+    assert app.run(["check", str(DIGITS), "--toolchain", "docker", "--json"]) != 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"]["reason"] == "no-docker-engine"
+
+
+@pytest.mark.parametrize("slug", ["missing-package", "broken-environment", "no-ndk"])
+def test_a_container_serves_where_this_environment_cannot(
+    monkeypatch: pytest.MonkeyPatch, slug: str
+) -> None:
+    asked: list[str] = []
+
+    def cannot(*_: object) -> None:
+        raise UsageError("cannot", reason=slug)
+
+    def obtain(*_: object) -> None:
+        asked.append("an image")
+        cannot()
+
+    monkeypatch.setattr("builder.cli.toolchains.engine_answers", lambda _: True)
+    monkeypatch.setattr("builder.cli.toolchains._local", cannot)
+    monkeypatch.setattr("builder.cli.toolchains._obtain", obtain)
+    assert app.run(["check", str(DIGITS)]) != 0
+    assert asked == ["an image"]
 
 
 def test_a_bad_model_is_told_by_node(capsys: Printed, tmp_path: Path) -> None:

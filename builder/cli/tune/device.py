@@ -105,7 +105,8 @@ class _Tuning:
         with cancelled_by_signals() as cancel, self._reached(cancel) as board:
             facts = probe(board)
         needs = Needs(target=self._target, loaders=(), symbols=())
-        refuse_unfit(facts, needs, where=self._device.name)
+        allowed = self._device.allow_exposed
+        refuse_unfit(facts, needs, where=self._device.name, allow_exposed=allowed)
         return best_set(self._target, facts.features | set(self._target.cpu.features))
 
     def _shortlist(self, kernels: Cpu | CpuVariant) -> tuple[Contest, ...]:

@@ -80,6 +80,25 @@ def test_what_does_not_fit(changes: dict[str, str], slug: str) -> None:
     assert reason(jetson(**changes), needs(symbol(2, 27))).reason == slug
 
 
+@pytest.mark.parametrize(
+    ("listed", "told", "mend"),
+    [
+        ("drwxr-xr-x 2 33 33 40 x", "user 33", "log in as its owner"),
+        ("drwxrwxr-x 2 1 50 40 x", "drwxrwxr-x", "chmod go-w /home/nano/boardwright"),
+    ],
+)
+def test_who_may_change_a_folder_is_told_and_may_be_allowed(
+    listed: str, told: str, mend: str
+) -> None:
+    facts = jetson(uid="1", up=listed)
+    error = reason(facts, needs())
+    assert error.reason == "exposed-folder"
+    assert told in error.what
+    assert error.remedy is not None
+    assert mend in error.remedy
+    refuse_unfit(facts, needs(), where="nano", allow_exposed=True)
+
+
 def test_the_symbol_that_is_too_new_is_named() -> None:
     error = reason(jetson(), needs(symbol(2, 17), symbol(2, 34)))
     assert error.details == {"glibc": "2.27", "needed": "2.34"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.effects.trust_store import extra_certificates
+from builder.effects.trust_store import SHIPPED, extra_certificates
 from builder.errors import UsageError
 
 
@@ -33,10 +33,10 @@ def test_the_machines_own_store_counts_where_no_variable_names_one(
     assert extra_certificates({}, **machine) == COMPANY + PROXY
 
 
-def test_naming_the_store_makes_the_same_image(machine: dict[str, tuple[Path, ...]]) -> None:
+def test_all_of_a_file_that_is_named_counts(machine: dict[str, tuple[Path, ...]]) -> None:
     store = str(machine["stores"][1])
     for name in ("PIP_CERT", "SSL_CERT_FILE"):
-        assert extra_certificates({name: store}, **machine) == COMPANY + PROXY
+        assert extra_certificates({name: store}, **machine) == COMPANY + MOZILLA + PROXY
 
 
 def test_what_a_distribution_ships_is_no_extra(
@@ -45,7 +45,17 @@ def test_what_a_distribution_ships_is_no_extra(
     plain = tmp_path / "plain.crt"
     plain.write_text(MOZILLA)
     assert extra_certificates({}, stores=(plain,), shipped=machine["shipped"]) is None
-    assert extra_certificates({}, stores=(), shipped=()) is None
+    assert extra_certificates({}, stores=(), shipped=machine["shipped"]) is None
+
+
+def test_a_store_of_which_nothing_tells_what_was_added_is_not_used(
+    machine: dict[str, tuple[Path, ...]], tmp_path: Path
+) -> None:
+    assert extra_certificates({}, stores=machine["stores"], shipped=(tmp_path / "none",)) is None
+
+
+def test_a_package_of_a_company_ships_no_roots_of_the_distribution() -> None:
+    assert not any(Path("/usr/share/ca-certificates/corp").is_relative_to(f) for f in SHIPPED)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ devices:
     root: /opt/boards
     tags: [lab, fast]
     keep: 5
+    allow_exposed: true
   - {name: shelf, target: raspberry-pi-4, host: shelf}
 """
 
@@ -67,6 +68,7 @@ def test_every_field() -> None:
                 root="/opt/boards",
                 tags=("lab", "fast"),
                 keep=5,
+                allow_exposed=True,
             ),
             Device(name="shelf", target="raspberry-pi-4", host="shelf", root=None, tags=()),
         ),

@@ -39,6 +39,7 @@ devices = st.builds(
     root=st.none() | st.sampled_from(["/opt/x", "~/boardwright"]),
     tags=st.lists(words, max_size=3).map(tuple),
     keep=st.integers(1, 100),
+    allow_exposed=st.booleans(),
 )
 projects = st.builds(
     Project,
