@@ -42,7 +42,7 @@ def a_project(**changes: Any) -> Project:
 
 
 def a_memory(folder: Path) -> ParsedValues:
-    return ParsedValues(folder / "memo", parser="test")
+    return ParsedValues(folder, parser="test")
 
 
 def reason(wishes: Wishes, project: Project | None) -> str:
