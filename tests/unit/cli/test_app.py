@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,22 @@ def test_doctor_tells_all_there_is_as_json(
     assert checks["python"] == "ok"
     assert checks["docker engine"] == "absent"
     assert "qemu-aarch64" in checks
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_doctor_fails_a_cache_of_another_user_and_goes_on(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    imports = Imports(faults={}, unmet=())
+    monkeypatch.setattr("builder.cli.doctor.try_imports", lambda *_: imports)
+    cache = tmp_path / "theirs"
+    cache.mkdir()
+    os.chown(cache, 1234, 1234)
+    monkeypatch.setenv("BOARDWRIGHT_CACHE_DIR", str(cache))
+    assert run(["doctor", "--json"]) == 2
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert (checks["cache"]["state"], checks["disk"]["state"]) == ("missing", "ok")
+    assert "BOARDWRIGHT_SAFE_DIRECTORY" in checks["cache"]["found"]
 
 
 def test_run_needs_a_bundle(tmp_path: Path) -> None:
