@@ -18,7 +18,7 @@ from builder.cli.environment import read_environment
 from builder.cli.run import prefix
 from builder.effects.payload_imports import Imports
 from builder.errors import IntegrityError, ModelRefused, UsageError
-from builder.model.receipt import LastGood
+from builder.model.receipt import RECEIPT_BYTES, LastGood
 from builder.planning import runs_where
 from tests.nouns import LOCAL, a_pc, a_target
 from tests.unit.report.builds import a_lost_receipt, a_receipt
@@ -329,6 +329,26 @@ def test_an_old_bundle_beside_a_failed_build_must_be_named_itself(tmp_path: Path
         find_bundle(tmp_path)
     assert caught.value.reason == "last-build-failed"
     assert find_bundle(bundle) == bundle
+
+
+@pytest.mark.parametrize("special", ["pipe", "link to a device", "too large"])
+def test_a_receipt_that_is_no_plain_file_of_its_size_is_not_read(
+    tmp_path: Path, special: str
+) -> None:
+    bundle, receipt = tmp_path / "bundle", tmp_path / "receipt.json"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+    if special == "pipe":
+        os.mkfifo(receipt)
+    elif special == "link to a device":
+        receipt.symlink_to("/dev/zero")
+    else:
+        good = LastGood(path=str(bundle), sha256="a", key="b", published_utc="2026-01-01T00:00:00Z")
+        failed = json.dumps(a_lost_receipt(last_good=good).to_json())
+        with receipt.open("w", encoding="utf-8") as file:
+            file.write(failed)
+            file.write(" " * RECEIPT_BYTES)
+    assert find_bundle(tmp_path) == bundle
 
 
 def test_foreign_code_needs_an_emulator() -> None:
