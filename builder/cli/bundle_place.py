@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from builder.beneath import read_plain
 from builder.boards.bundle import not_runnable
 from builder.bundle.manifest import MANIFEST
 from builder.errors import UsageError
-from builder.model.receipt import Receipt
+from builder.model.receipt import RECEIPT_BYTES, Receipt
 
 
 def find_bundle(place: Path) -> Path:
@@ -33,7 +34,7 @@ def find_bundle(place: Path) -> Path:
 
 def _refuse_failed(place: Path) -> None:
     try:
-        receipt = Receipt.from_json(json.loads((place / "receipt.json").read_bytes()))
+        receipt = Receipt.from_json(json.loads(read_plain(place / "receipt.json", RECEIPT_BYTES)))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return  # the bundle speaks for itself
     if receipt.last_good is not None:

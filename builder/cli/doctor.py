@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from builder.cli.checkup import Check, Facts, examine, mending_command, to_json
-from builder.cli.environment import Environment, read_environment
+from builder.cli.environment import Environment, unjudged_environment
 from builder.cli.installation import installed, locked, pinned, read_matrix
 from builder.cli.options import json_option
 from builder.cli.toolchains import images_of
@@ -34,7 +34,7 @@ def command(as_json: bool) -> int:
 
     Exit code 2 when something is missing that every build needs.
     """
-    checks = examine(_facts(read_environment()))
+    checks = examine(_facts(unjudged_environment(os.environ)))
     if as_json:
         write_json(sys.stdout, to_json(checks))
     else:
@@ -66,7 +66,7 @@ def _facts(environment: Environment) -> Facts:
         javac=javac_version(environment.search_path),
         adb=shutil.which("adb", path=environment.search_path) is not None,
         cache_root=str(environment.cache_root),
-        cache_problem=_problem(environment.cache_root),
+        cache_problem=_problem(environment),
         free_bytes=shutil.disk_usage(_existing(environment.cache_root)).free,
     )
 
@@ -91,8 +91,12 @@ def _emulators() -> tuple[Emulator, ...]:
     return tuple(target.emulator for target in targets if target.emulator)
 
 
-def _problem(cache_root: Path) -> str | None:
-    place = _existing(cache_root)
+def _problem(environment: Environment) -> str | None:
+    try:
+        environment.trust.require(environment.cache_root)
+    except BoardwrightError as failure:
+        return str(failure)
+    place = _existing(environment.cache_root)
     return None if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"
 
 

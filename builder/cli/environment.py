@@ -36,12 +36,13 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     Raises ``UsageError`` ``foreign-owner`` for a cache of another user: artifacts are run.
     """
     given = os.environ if variables is None else variables
-    environment = _environment(given)
+    environment = unjudged_environment(given)
     environment.trust.require(environment.cache_root)
     return environment
 
 
-def _environment(given: Mapping[str, str]) -> Environment:
+def unjudged_environment(given: Mapping[str, str]) -> Environment:
+    """Return the environment of ``given``, whoever owns the cache: nothing there may be obeyed."""
     return Environment(
         variables=given,
         search_path=given.get("PATH", os.defpath),

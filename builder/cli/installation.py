@@ -72,7 +72,7 @@ def installed_url(name: str) -> str | None:
 def parsed_values(cache_root: Path) -> ParsedValues:
     """Return what is remembered of the YAML files that this installation has parsed."""
     parser = digest(package_root(), ("matrix", "model", "project"))
-    return ParsedValues(cache_root / "memo" / "parsed", parser=parser)
+    return ParsedValues(cache_root, parser=parser)
 
 
 def this_payload() -> PayloadIdentity:

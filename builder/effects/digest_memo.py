@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.beneath import open_plain, read_plain
+from builder.effects.durable import make_private
 
 RACY_NS = 2_000_000_000
 """A file written less than this ago may change again within one tick of its time stamp."""
@@ -52,7 +53,7 @@ def sha256_of(path: Path) -> str:
 
 
 class DigestMemo:
-    """SHA-256 digests and other facts about files, kept in ``folder``.
+    """SHA-256 digests and other facts about files, kept in ``folder``, right below the cache's.
 
     A fact is remembered only for a stamp whose ``mtime_ns`` lies ``RACY_NS`` or more before
     ``now_ns()``. Losing the folder, or being unable to write it, costs time and nothing else.
@@ -105,6 +106,7 @@ class DigestMemo:
         record = self._record(topic, path)
         part = record.with_name(f".{os.urandom(6).hex()}")
         with suppress(OSError):
+            make_private(self._folder.parent)
             record.parent.mkdir(parents=True, exist_ok=True)
             _make_room(record.parent)
             part.write_text(json.dumps({"stamp": astuple(stamp), "fact": fact}), encoding="utf-8")

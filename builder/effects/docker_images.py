@@ -15,6 +15,7 @@ from builder.effects.docker_build import build_image, pull_image
 from builder.effects.docker_engine import DockerEngine
 from builder.effects.docker_failures import engine_calls
 from builder.effects.docker_watch import interrupted
+from builder.effects.durable import make_private
 from builder.errors import UsageError
 from builder.model.toolchain import ImageToolchain
 from builder.ports import Log
@@ -114,7 +115,8 @@ class Images:
 @contextmanager
 def _held(path: Path, cancel: threading.Event) -> Iterator[None]:
     """Hold a lock file, across processes and threads; the system frees it when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent.parent)
+    path.parent.mkdir(exist_ok=True)
     lock = FileLock(path, thread_local=False)
     while not lock.is_locked:
         if cancel.is_set():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,16 +36,12 @@ def refusals(place: Path, *, unwritable: str, remedy: str) -> Iterator[None]:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` where it is not there, and shut it to others: it holds people's weights.
+    """Make ``folder`` where it is not there, shut to others: it is to hold people's weights.
 
-    A folder that its group may write to is shared on purpose and stays open to that group.
+    A folder that is there keeps its mode: it may be shared on purpose, or be no folder of ours.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.stat()
-    open_to_others = stat.S_IMODE(status.st_mode) & (0o007 if status.st_mode & 0o020 else 0o077)
-    if open_to_others and status.st_uid == os.geteuid():
-        folder.chmod(stat.S_IMODE(status.st_mode) & ~open_to_others)
 
 
 def sync_file(path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.effects.artifact_index import INDEX
+from builder.effects.durable import make_private
 from builder.effects.in_use import InUse
 from builder.effects.ownership import orphans, owned_folder, sweep
 
@@ -100,7 +101,8 @@ class Eviction:
             _moved(self._root / "memo", trash / "memo")
 
     def _trash(self) -> AbstractContextManager[Path]:
-        self._tmp.mkdir(parents=True, exist_ok=True)
+        make_private(self._root)
+        self._tmp.mkdir(exist_ok=True)
         return owned_folder(self._tmp)
 
     def _entries(self) -> list[_Entry]:

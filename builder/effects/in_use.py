@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builder.effects.durable import make_private
 from builder.effects.ownership import OwnedFile, locked, orphans, own_file, owned_files
 
 _PREFIX = "use-"
@@ -39,7 +40,7 @@ class InUse:
         with self._threads:
             if name in self._noted:
                 return
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             with locked(self._gate, shared=True):
                 os.write(self._descriptor(), f"{name}\n".encode())
             self._noted.add(name)
@@ -47,9 +48,13 @@ class InUse:
     @contextmanager
     def removal(self) -> Iterator[frozenset[str]]:
         """Give the names in use, none of which may be removed; no other comes until leaving."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with locked(self._gate, shared=False):
             yield frozenset(self._names())
+
+    def _make_folder(self) -> None:
+        make_private(self._folder.parent)
+        self._folder.mkdir(exist_ok=True)
 
     def _names(self) -> Iterator[str]:
         for path in owned_files(self._folder, f"{_PREFIX}*"):

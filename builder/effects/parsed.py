@@ -18,6 +18,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from builder.beneath import read_plain
+from builder.effects.durable import make_private
 
 T = TypeVar("T")
 
@@ -28,11 +29,13 @@ _RECORD_BYTES = 16 << 20
 class ParsedValues:
     """Frozen dataclasses, and tuples of them, by the digest of what they were parsed from.
 
-    ``parser`` identifies the code that parses: what another parser has made is not taken.
+    They lie in ``memo/parsed`` of the cache. ``parser`` identifies the code that parses: what
+    another parser has made is not taken.
     """
 
-    def __init__(self, folder: Path, *, parser: str) -> None:
-        self._folder = folder
+    def __init__(self, cache_root: Path, *, parser: str) -> None:
+        self._cache_root = cache_root
+        self._folder = cache_root / "memo" / "parsed"
         self._parser = parser
 
     def get(self, kind: Any, texts: object, parse: Callable[[], T]) -> T:
@@ -54,6 +57,7 @@ class ParsedValues:
     def _remember(self, record: Path, value: object) -> None:
         part = record.with_name(f".{os.urandom(6).hex()}")
         with suppress(OSError):
+            make_private(self._cache_root)
             record.parent.mkdir(parents=True, exist_ok=True)
             _make_room(record.parent)
             part.write_text(json.dumps(value, default=_fields), encoding="utf-8")

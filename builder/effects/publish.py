@@ -24,12 +24,11 @@ from builder.effects.durable import (
 from builder.effects.ownership import owned_folder, sweep
 from builder.effects.swap import put_in_place
 from builder.errors import UsageError
-from builder.model.receipt import LastGood, Receipt
+from builder.model.receipt import RECEIPT_BYTES, LastGood, Receipt
 
 _RECEIPT = "receipt.json"
 _LAST_GOOD = "last-good.json"
 _EVIDENCE = "bisect"
-_RECEIPT_BYTES = 64 << 20
 _BUNDLE = "bundle"
 _ARCHIVE = "bundle.tar.gz"
 
@@ -213,7 +212,7 @@ def _good_receipts(place: Path) -> Iterator[_Good]:
     """Give the receipts in ``place`` that tell of a bundle, the newest first."""
     for path in (place / _RECEIPT, place / _LAST_GOOD):
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            content, written = json.loads(read_plain(path, _RECEIPT_BYTES)), path.stat().st_mtime
+            content, written = json.loads(read_plain(path, RECEIPT_BYTES)), path.stat().st_mtime
             good = _Good(
                 path=path,
                 receipt=Receipt.from_json(content),

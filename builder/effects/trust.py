@@ -63,6 +63,6 @@ def _foreign(path: Path, owner: int) -> UsageError:
         f"this belongs to another user (uid {owner}), and may have been put there to be obeyed",
         reason="foreign-owner",
         where=str(path),
-        remedy=f"if you trust who owns it: {ALLOW}={folder}",
+        remedy=f"if you trust who owns it, add {folder} to {ALLOW}",
         details={"owner": owner, "caller": os.geteuid()},
     )

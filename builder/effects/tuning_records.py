@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.effects.durable import refusals, write_atomically
+from builder.effects.durable import make_private, refusals, write_atomically
 from builder.errors import BuildFailed, UsageError
 from builder.model.tuning import TuningRecord
 from builder.tuning.records import LARGEST_BYTES, merged, parse, render
@@ -38,7 +38,8 @@ def keep(records: Sequence[TuningRecord], folder: Path, locks: Path) -> None:
     remedy = "make that folder writable, or choose another with -o"
     with refusals(folder, unwritable="records-unwritable", remedy=remedy):
         folder.mkdir(parents=True, exist_ok=True)
-        locks.mkdir(parents=True, exist_ok=True)
+        make_private(locks.parent)
+        locks.mkdir(exist_ok=True)
         with _locked(folder, locks):
             for cpu in sorted({record.cpu for record in records}):
                 _add([one for one in records if one.cpu == cpu], folder / f"{cpu}.json")

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from builder.model.artifact import Caution, OutputError, SetVerdict, Sizes, Verification
 
+RECEIPT_BYTES = 64 << 20
+"""A larger file is no receipt."""
+
 NOT_VERIFIED = Verification(ok=None, where="none", max_abs_error=None, outputs=())
 
 

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from builder.effects.artifact_index import INDEX
-from builder.effects.digest_memo import DigestMemo
+from builder.effects.digest_memo import DigestMemo, Stamp
+from builder.effects.in_use import InUse
+from builder.effects.parsed import ParsedValues
 from builder.effects.store import DiskStore
 from builder.errors import BuildFailed, Interrupted
 from builder.ports import Store
@@ -486,22 +488,42 @@ class TestRefusals:
         assert caught.value.where
 
 
-def test_what_is_cached_is_nobody_elses_business(tmp_path: Path) -> None:
+def _remember(root: Path) -> None:
+    stamp = Stamp(size_bytes=1, mtime_ns=1, ctime_ns=1, inode=1)
+    DigestMemo(root / "memo").remember("sha256", root / "model", stamp, "fact")
+    assert (root / "memo").is_dir()
+
+
+def _remember_parsed(root: Path) -> None:
+    assert ParsedValues(root, parser="1").get(int, "text", lambda: 7) == 7
+    assert (root / "memo" / "parsed").is_dir()
+
+
+MAKERS_OF_A_CACHE: dict[str, Callable[[Path], object]] = {
+    "store": lambda root: put(DiskStore(root), KEY),
+    "memo": _remember,
+    "parsed": _remember_parsed,
+    "in-use": lambda root: InUse(root / "locks").note(KEY),
+    "clean": lambda root: DiskStore(root).clean(all=True),
+}
+
+
+@pytest.mark.parametrize("first", MAKERS_OF_A_CACHE)
+def test_what_is_cached_is_nobody_elses_business(tmp_path: Path, first: str) -> None:
     before = os.umask(0)
     try:
         root = tmp_path / "cache"
-        root.mkdir(mode=0o755)
-        put(DiskStore(root), KEY)
-        assert root.stat().st_mode & 0o777 == 0o700
-        put(DiskStore(tmp_path / "new" / "cache"), KEY)
-        assert (tmp_path / "new" / "cache").stat().st_mode & 0o777 == 0o700
+        MAKERS_OF_A_CACHE[first](root)
+        assert stat.S_IMODE(root.stat().st_mode) == 0o700
     finally:
         os.umask(before)
 
 
-def test_a_cache_that_a_group_shares_stays_open_to_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o1777, 0o2775, 0o755, 0o700])
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path, mode: int) -> None:
     root = tmp_path / "cache"
     root.mkdir()
-    root.chmod(0o2775)
-    put(DiskStore(root), KEY)
-    assert root.stat().st_mode & 0o7777 == 0o2770
+    root.chmod(mode)
+    for make in MAKERS_OF_A_CACHE.values():
+        make(root)
+    assert stat.S_IMODE(root.stat().st_mode) == mode

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from builder.cli.environment import read_environment
 from builder.cli.run import prefix
 from builder.effects.payload_imports import Imports
 from builder.errors import IntegrityError, ModelRefused, UsageError
-from builder.model.receipt import LastGood
+from builder.model.receipt import RECEIPT_BYTES, LastGood
 from builder.planning import runs_where
 from tests.nouns import LOCAL, a_pc, a_target
 from tests.unit.report.builds import a_lost_receipt, a_receipt
@@ -280,6 +281,22 @@ def test_doctor_tells_all_there_is_as_json(
     assert "qemu-aarch64" in checks
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_doctor_fails_a_cache_of_another_user_and_goes_on(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    imports = Imports(faults={}, unmet=())
+    monkeypatch.setattr("builder.cli.doctor.try_imports", lambda *_: imports)
+    cache = tmp_path / "theirs"
+    cache.mkdir()
+    os.chown(cache, 1234, 1234)
+    monkeypatch.setenv("BOARDWRIGHT_CACHE_DIR", str(cache))
+    assert run(["doctor", "--json"]) == 2
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert (checks["cache"]["state"], checks["disk"]["state"]) == ("missing", "ok")
+    assert "BOARDWRIGHT_SAFE_DIRECTORY" in checks["cache"]["found"]
+
+
 def test_run_needs_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_bundle(tmp_path)
@@ -312,6 +329,26 @@ def test_an_old_bundle_beside_a_failed_build_must_be_named_itself(tmp_path: Path
         find_bundle(tmp_path)
     assert caught.value.reason == "last-build-failed"
     assert find_bundle(bundle) == bundle
+
+
+@pytest.mark.parametrize("special", ["pipe", "link to a device", "too large"])
+def test_a_receipt_that_is_no_plain_file_of_its_size_is_not_read(
+    tmp_path: Path, special: str
+) -> None:
+    bundle, receipt = tmp_path / "bundle", tmp_path / "receipt.json"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+    if special == "pipe":
+        os.mkfifo(receipt)
+    elif special == "link to a device":
+        receipt.symlink_to("/dev/zero")
+    else:
+        good = LastGood(path=str(bundle), sha256="a", key="b", published_utc="2026-01-01T00:00:00Z")
+        failed = json.dumps(a_lost_receipt(last_good=good).to_json())
+        with receipt.open("w", encoding="utf-8") as file:
+            file.write(failed)
+            file.write(" " * RECEIPT_BYTES)
+    assert find_bundle(tmp_path) == bundle
 
 
 def test_foreign_code_needs_an_emulator() -> None:

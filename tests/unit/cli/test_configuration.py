@@ -42,7 +42,7 @@ def a_project(**changes: Any) -> Project:
 
 
 def a_memory(folder: Path) -> ParsedValues:
-    return ParsedValues(folder / "memo", parser="test")
+    return ParsedValues(folder, parser="test")
 
 
 def reason(wishes: Wishes, project: Project | None) -> str:
@@ -154,7 +154,7 @@ def test_a_project_of_another_user_is_not_obeyed(tmp_path: Path, given_away: str
         find_project(folder / "b", Trust.of({}, 0))
     assert caught.value.reason == "foreign-owner"
     assert caught.value.remedy is not None
-    variable, _, allowed = caught.value.remedy.rpartition(": ")[2].partition("=")
+    allowed, _, variable = caught.value.remedy.rpartition(" add ")[2].partition(" to ")
     for variables in ({variable: allowed}, {variable: "/x:*"}, {"SUDO_UID": "1234"}):
         assert find_project(folder / "b", Trust.of(variables, 0)) == file
 

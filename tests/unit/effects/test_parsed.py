@@ -38,7 +38,7 @@ class Parser:
 
 
 def memory(folder: Path, parser: str = "1") -> ParsedValues:
-    return ParsedValues(folder / "parsed", parser=parser)
+    return ParsedValues(folder, parser=parser)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_other_texts_and_other_parsers_are_asked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"null", b"\xff", b'{"model": '])
 def test_a_damaged_record_is_no_record(tmp_path: Path, damage: bytes) -> None:
     memory(tmp_path).get(Project, "text", Parser(PROJECT))
-    [record] = (tmp_path / "parsed").iterdir()
+    [record] = (tmp_path / "memo" / "parsed").iterdir()
     record.write_bytes(damage)
     assert memory(tmp_path).get(Project, "text", Parser(PROJECT)) == PROJECT
 
@@ -74,18 +74,18 @@ def test_a_failure_is_not_remembered(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         memory(tmp_path).get(Project, "text", fail)
-    assert not (tmp_path / "parsed").exists()
+    assert not (tmp_path / "memo").exists()
 
 
 def test_without_a_folder_it_only_costs_time(tmp_path: Path) -> None:
-    (tmp_path / "parsed").write_text("a file in the way", encoding="utf-8")
+    (tmp_path / "memo").write_text("a file in the way", encoding="utf-8")
     assert memory(tmp_path).get(Project, "text", Parser(PROJECT)) == PROJECT
 
 
 def test_the_folder_does_not_grow_for_ever(tmp_path: Path) -> None:
     for number in range(70):
         memory(tmp_path).get(Project, number, Parser(PROJECT))
-    assert len(list((tmp_path / "parsed").iterdir())) == 64
+    assert len(list((tmp_path / "memo" / "parsed").iterdir())) == 64
 
 
 def test_content_of_another_shape_is_refused() -> None:
