@@ -103,8 +103,13 @@ def _settings(flags: Flags, environment: Environment) -> Settings:
     return settle(wishes, project, file.parent if file else cwd, otherwise=_TARGETS)
 
 
+def _unseen_fault(found: Mapping[str, Any]) -> bool:
+    """Say whether an output is wrong though no node is: it was not copied as it should be."""
+    return found["cause"] == "unseen" and not all(each["ok"] for each in found["compared"])
+
+
 def _tell(found: Mapping[str, Any], flags: Flags) -> int:
-    wrong = found["cause"] not in ("unseen", "jump")
+    wrong = found["cause"] not in ("unseen", "jump") or _unseen_fault(found)
     if flags.as_json:
         write_json(sys.stdout, {"status": "wrong" if wrong else "ok", **found})
     else:

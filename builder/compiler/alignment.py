@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 
@@ -137,12 +136,3 @@ def _squeezed(shape: Shape) -> Shape:
 
 def _on_one_line(name: str) -> str:
     return " ".join(name.split())
-
-
-def differences(computed: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the absolute differences; NaN equals NaN, and is infinitely far from all else."""
-    left, right = computed.astype(np.float64), expected.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        same = (left == right) | (np.isnan(left) & np.isnan(right))
-        difference = np.where(same, 0.0, np.abs(left - right))
-    return np.where(np.isnan(difference), np.inf, difference)

@@ -9,7 +9,8 @@ Cause = Literal["node", "jump", "accumulation", "preparation", "unseen"]
 """``node``: one kernel is wrong on the very inputs it was given. ``jump``: each is right, and where
 the numbers part, a node's result jumps. ``accumulation``: each is right, but errors add up.
 ``preparation``: the model was wrong before it was compiled. ``unseen``: every tensor that could be
-compared is right, so what is wrong lies between or behind them."""
+compared is right, so what is wrong lies between or behind them, or another run computed another
+thing; it proves nothing of an output that is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,13 @@ from builder.payload.dumps import (
     Shown,
     bad_dump,
     expected_of,
+    handed_out,
     listed,
     load,
+    passed_on,
     read_inputs,
-    written_outputs,
+    repeats,
+    with_outputs,
 )
 from builder.payload.judging import Expected, Judged
 from builder.payload.jumps import describe, explained
@@ -38,18 +41,25 @@ from builder.payload.reference import Reference
 from builder.ports import Log
 
 
-def bisect(prepared: Path, dump: Path, *, output: Path, log: Log) -> Bisection:
+def bisect(
+    prepared: Path, dump: Path, *, output: Path, log: Log, computed: Path | None = None
+) -> Bisection:
     """Compare a dump with ONNX Runtime, tensor by tensor, and fill ``output``.
 
     It gets ``bisection.json``, and where a node is to blame ``reproduce/``: that node with its
     weights as ``model.onnx``, ``inputs.npz``, ``expected.npz`` by ONNX Runtime and
     ``computed.npz`` by the bundle. ``dump`` is what ``bin/run --dump`` wrote of the check inputs.
+    ``computed`` are the outputs of another run on them: where the dump's are not the same bytes,
+    it proves nothing of that run.
     Raises ``UsageError`` ``bad-dump`` for what is none, or one of another model.
     """
     search = _Search.of(prepared, dump)
     if not search.aligned:
         raise bad_dump(dump, "none of its tensors is a value of this model")
     found = search.run()
+    if computed is not None and not repeats(dump, read_signature(prepared), computed):
+        log("bisection: the bundle does not repeat itself")
+        found = _nobody("unseen", found.compared) if found.right else found
     log(f"bisection: {found.cause}, {found.node or 'no node'}")
     text = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
     (output / "bisection.json").write_text(text, encoding="utf-8")
@@ -84,6 +94,8 @@ class _Search:
     inputs: Arrays
     expected: Path | None
     pieces: Pieces
+    passed_on: Arrays
+    handed_out: Arrays
 
     @classmethod
     def of(cls, prepared: Path, dump: Path) -> _Search:
@@ -91,8 +103,8 @@ class _Search:
         signature = read_signature(prepared)
         inputs = read_inputs(prepared, dump, signature)
         aligned = align(model.graph, listed(dump))
-        outputs = written_outputs(model.graph, dump, signature, aligned)
-        shown = (*aligned, *outputs)
+        shown = with_outputs(model.graph, dump, signature, aligned)
+        passed = passed_on(model.graph, prepared, signature, inputs)
         known = Shown(dump=dump, inputs=inputs, tensors={each.value: each for each in shown})
         return cls(
             model=model,
@@ -101,6 +113,8 @@ class _Search:
             inputs=inputs,
             expected=expected_of(prepared, signature, inputs),
             pieces=Pieces(model=model, weights=prepared, known=known),
+            passed_on=passed,
+            handed_out=handed_out(dump, signature, passed),
         )
 
     def run(self) -> Bisection:
@@ -115,6 +129,9 @@ class _Search:
         preparation = self._preparation()
         if preparation.wrong:
             return _nobody("preparation", compared)
+        passed = tuple(self._passed())
+        if not all(entry.ok for entry in passed):
+            return _nobody("unseen", (*compared, *passed))
         right &= preparation.right
         parting = self._parting()
         jumps = _once((*parting, *preparation.jumps)) if parting is not None else ()
@@ -124,7 +141,7 @@ class _Search:
             each for each, entry in zip(self.aligned, compared, strict=True) if not entry.ok
         ]
         if not diverging:
-            return replace(_nobody("unseen", compared), right=right)
+            return _nobody("unseen", compared)
         local = pieces[diverging[0].value].judged
         found = self._blame("accumulation", diverging[0], compared, local)
         return replace(found, right=right)
@@ -138,6 +155,19 @@ class _Search:
                 value=each.value,
                 kernel=each.dumped.kernel,
                 nodes=each.dumped.nodes,
+                max_abs_error=found.largest,
+                allowed=found.allowed,
+                ok=found.ok,
+            )
+
+    def _passed(self) -> Iterator[Compared]:
+        """Compare outputs that no node computes with what they are copies of."""
+        for name, array in self.handed_out.items():
+            found = Expected(value=self.passed_on[name]).judge(array)
+            yield Compared(
+                value=name,
+                kernel="",
+                nodes=(),
                 max_abs_error=found.largest,
                 allowed=found.allowed,
                 ok=found.ok,
@@ -179,10 +209,15 @@ class _Search:
         """Judge what the prepared model computes by what the one it was made of does."""
         if self.expected is None:
             return _Preparation(wrong=False, right=False)  # inputs that nothing is known of
-        outputs = read_signature(self.prepared).outputs
+        given = {
+            spec.name: load(self.expected, spec.file, spec.dtype)
+            for spec in read_signature(self.prepared).outputs
+        }
+        passed = [(Expected(value=v), given.pop(name)) for name, v in self.passed_on.items()]
+        if any(prepared.wrong(expected).any() for prepared, expected in passed):
+            return _Preparation(wrong=True, right=False)
         alone = Pieces(model=self.model, weights=self.prepared, known=self.inputs)
-        made = list(self._expected(alone, [spec.name for spec in outputs]))
-        given = {spec.name: load(self.expected, spec.file, spec.dtype) for spec in outputs}
+        made = self._expected(alone, list(given))
         pairs = list(zip(made, given.values(), strict=True))
         if not any(prepared.wrong(expected).any() for prepared, expected in pairs):
             return _Preparation(wrong=False, right=True)

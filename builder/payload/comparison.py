@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from builder.compiler.distance import differences
 from builder.errors import IntegrityError
 from builder.model.artifact import OutputError
 from builder.model.tensor import Signature, TensorSpec
@@ -38,7 +39,7 @@ def count_wrong(signature: Signature, computed: Path, wanted: Path) -> dict[str,
         ours = _load(computed / f"{spec.file}.npy", spec)
         theirs = _load(wanted / "expected" / f"{spec.file}.npy", spec)
         size = np.abs(theirs.astype(np.float64))
-        wrong = _wrong(_differences(ours, theirs), size, *limits[spec.file][:2])
+        wrong = _wrong(differences(ours, theirs), size, *limits[spec.file][:2])
         counts[spec.file] = (int(wrong.sum()), wrong.size)
     return counts
 
@@ -82,7 +83,7 @@ def compare(
     It is right where at most ``may_differ`` elements are farther than they may be. NaN equals NaN
     and an infinity itself; any other meeting with them is an infinite error.
     """
-    difference = _differences(computed, expected)
+    difference = differences(computed, expected)
     size = np.abs(expected.astype(np.float64))
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = np.where(difference == 0, 0.0, difference / np.maximum(size, _TINY))
@@ -98,27 +99,8 @@ def compare(
 _TINY = np.finfo(np.float64).tiny
 
 
-def _differences(computed: Array, expected: Array) -> Array:
-    a, e = computed.astype(np.float64), expected.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        same = (computed == expected) | (np.isnan(a) & np.isnan(e))
-        difference = np.where(same, 0.0, _distance(computed, expected))
-    return np.where(np.isnan(difference), np.inf, difference)
-
-
 def _wrong(difference: Array, size: Array, absolute: float, relative: float) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         # Where an infinity is expected, any tolerance in proportion to it is infinite as well.
         near = np.isfinite(difference) & (difference <= absolute + relative * size)
     return np.asarray(~((difference == 0) | near))
-
-
-def _distance(one: Array, other: Array) -> Array:
-    """Return ``|one - other|``, of integers exactly: float64 cannot tell large ones apart."""
-    if one.dtype.kind not in "iu":
-        return np.asarray(np.abs(one.astype(np.float64) - other.astype(np.float64)))
-    # What is left of a difference in as many bits without a sign is the distance itself.
-    bits = np.dtype(f"u{one.dtype.itemsize}")
-    left, right = one.view(bits), other.view(bits)
-    distance: Array = np.where(one > other, left - right, right - left)
-    return distance

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +60,64 @@ def read_inputs(prepared: Path, dump: Path, signature: Signature) -> Arrays:
     }
 
 
-def written_outputs(
+def with_outputs(
     graph: onnx.GraphProto, dump: Path, signature: Signature, aligned: Sequence[Aligned]
 ) -> tuple[Aligned, ...]:
-    """Return the model's outputs that no kernel's tensor shows, as the dump has them."""
+    """Return ``aligned`` with the model's outputs as they were handed out, where the dump has them.
+
+    They take the place of what their kernels wrote, which may be overwritten or miscopied later.
+    Those that no kernel's tensor shows come last.
+    """
     producers = {name: at for at, node in enumerate(graph.node) for name in node.output}
-    shown = {each.value for each in aligned}
-    return tuple(
-        Aligned(
-            dumped=Dumped(
-                file=f"output-{at}", kernel="", nodes=(), dtype=spec.dtype, shape=spec.shape
-            ),
+    shown = {each.value: each for each in aligned}
+    for at, spec in enumerate(signature.outputs):
+        stem = f"output-{at}"
+        if spec.name not in producers or _written(dump, stem, spec) is None:
+            continue
+        unseen = Aligned(
+            dumped=Dumped(file=stem, kernel="", nodes=(), dtype=spec.dtype, shape=spec.shape),
             value=spec.name,
             shape=spec.shape,
             positions=(producers[spec.name],),
         )
+        before = shown.get(spec.name, unseen)
+        dumped = replace(before.dumped, file=stem, shape=spec.shape)
+        shown[spec.name] = replace(before, dumped=dumped, shape=spec.shape)
+    return tuple(shown.values())
+
+
+def passed_on(
+    graph: onnx.GraphProto, weights: Path, signature: Signature, inputs: Arrays
+) -> Arrays:
+    """Return the model's outputs that no node computes: its inputs, or constants of its own."""
+    produced = {name for node in graph.node for name in node.output}
+    wanted = {spec.name for spec in signature.outputs} - produced
+    constants = {
+        tensor.name: onnx.numpy_helper.to_array(tensor, str(weights))
+        for tensor in graph.initializer
+        if tensor.name in wanted
+    }
+    return {name: array for name, array in (constants | inputs).items() if name in wanted}
+
+
+def handed_out(dump: Path, signature: Signature, names: Collection[str]) -> Arrays:
+    """Return these outputs as the dump has them; an older runner wrote none."""
+    found = {
+        spec.name: _written(dump, f"output-{at}", spec)
         for at, spec in enumerate(signature.outputs)
-        if spec.name in producers
-        and spec.name not in shown
-        and _written(dump, f"output-{at}", spec) is not None
+        if spec.name in names
+    }
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def repeats(dump: Path, signature: Signature, computed: Path) -> bool:
+    """Say whether a dump's outputs are, byte for byte, those of a run that wrote ``computed``."""
+    pairs = (
+        (dump / f"output-{at}.npy", computed / f"{spec.file}.npy")
+        for at, spec in enumerate(signature.outputs)
+    )
+    return all(
+        ours.is_file() and filecmp.cmp(ours, theirs, shallow=False) for ours, theirs in pairs
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from builder.compiler.alignment import differences
+from builder.compiler.distance import differences
 from builder.compiler.prepare.tolerance import Tolerance, tolerance
 
 Array = npt.NDArray[Any]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from builder.compiler.alignment import differences
+from builder.compiler.distance import differences
 from builder.compiler.jumping import BY_ELEMENT, BY_ORDER, may_jump
 from builder.compiler.node_names import node_name
 from builder.compiler.prepare.tolerance import tolerance

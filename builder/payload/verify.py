@@ -87,12 +87,14 @@ class _Trial:
 
     def _holds(self, each: CheckSet, *, own: bool) -> bool:
         """Verify one set; return whether the bundle is right for it."""
-        outputs = self._checked(each) if own else self._computed(each)
-        right, judged = all(entry.ok for entry in outputs), "outputs"
-        if not right and (found := self._bisected(each)) is not None:
-            right, judged = _proves(found, own=own), "pieces"
-            if right:
-                self.cautions += _told(found, each.name, outputs)
+        with self._scratch("computed") as computed:
+            outputs = self._checked(each, computed) if own else self._computed(each, computed)
+            right, judged = all(entry.ok for entry in outputs), "outputs"
+            # The run that was wrong is kept: the one that is looked into must repeat it.
+            if not right and (found := self._bisected(each, computed)) is not None:
+                right, judged = _proves(found, own=own), "pieces"
+                if right:
+                    self.cautions += _told(found, each.name, outputs)
         if own or not right:
             self.outputs = outputs
         self.verdicts.append(
@@ -107,20 +109,18 @@ class _Trial:
             shutil.rmtree(self.output / "bisect", ignore_errors=True)
         return right
 
-    def _checked(self, each: CheckSet) -> tuple[OutputError, ...]:
-        with self._scratch("computed") as computed:
-            said_ok = self.runner.check(computed)
-            outputs = compare_outputs(self.signature, computed, self.prepared / each.folder)
+    def _checked(self, each: CheckSet, computed: Path) -> tuple[OutputError, ...]:
+        said_ok = self.runner.check(computed)
+        outputs = compare_outputs(self.signature, computed, self.prepared / each.folder)
         _agree(said_ok, outputs)
         return outputs
 
-    def _computed(self, each: CheckSet) -> tuple[OutputError, ...]:
+    def _computed(self, each: CheckSet, computed: Path) -> tuple[OutputError, ...]:
         folder = self.prepared / each.folder
-        with self._scratch("computed") as computed:
-            self.runner.infer(folder / "inputs", computed)
-            return compare_outputs(self.signature, computed, folder)
+        self.runner.infer(folder / "inputs", computed)
+        return compare_outputs(self.signature, computed, folder)
 
-    def _bisected(self, each: CheckSet) -> Bisection | None:
+    def _bisected(self, each: CheckSet, computed: Path) -> Bisection | None:
         """Leave in ``bisect/`` what a bisection finds, if it finds anything."""
         from builder.payload.bisect import bisect  # ONNX Runtime, which a right bundle needs not
 
@@ -129,7 +129,8 @@ class _Trial:
             try:
                 self.runner.dump(self.prepared / each.folder / "inputs", dump)
                 found.mkdir()
-                return bisect(self.prepared, dump, output=found, log=self.runner.log)
+                log = self.runner.log
+                return bisect(self.prepared, dump, output=found, log=log, computed=computed)
             except Exception as error:  # the verdict stands without its cause
                 self.runner.log(f"no bisection: {error}")
                 return None
@@ -137,7 +138,8 @@ class _Trial:
     def _reissue(self, own: CheckSet, spare: Sequence[CheckSet]) -> None:
         """Give the bundle check data that it passes on a board as well."""
         for each in spare:
-            outputs = self._computed(each)
+            with self._scratch("computed") as computed:
+                outputs = self._computed(each, computed)
             if all(entry.ok for entry in outputs):
                 self._replace(each, outputs)
                 return
@@ -190,7 +192,7 @@ def _proves(found: Bisection, *, own: bool) -> bool:
 
     The further sets are made to strain a model: there errors may also add up.
     """
-    return found.right and (found.cause == "jump" or not own)
+    return found.right and (found.cause == "jump" or (not own and found.cause == "accumulation"))
 
 
 def _told(found: Bisection, name: str, outputs: Sequence[OutputError]) -> Iterator[Caution]:

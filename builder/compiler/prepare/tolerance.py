@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from builder.compiler.distance import differences
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
@@ -59,6 +61,5 @@ def _largest_slack(expected: npt.NDArray[Any]) -> float:
 
 
 def _largest_difference(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    with np.errstate(all="ignore"):
-        distance = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    distance = differences(one, other)
     return float(distance[np.isfinite(distance)].max(initial=0.0))

@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from builder.compiler.alignment import Dumped, align, differences, plain
+from builder.compiler.alignment import Dumped, align, plain
+from builder.compiler.distance import differences
+from builder.payload.judging import Expected
 from tests.unit.compiler.models import model
 
 
@@ -65,6 +67,15 @@ def test_errors_with_what_is_no_number() -> None:
     nan, inf = np.nan, np.inf
     found = differences(np.array([nan, inf, 1.0, nan]), np.array([nan, inf, 1.5, 1.0]))
     np.testing.assert_array_equal(found, [0, 0, 0.5, inf])
+
+
+def test_large_integers_are_told_apart() -> None:
+    for dtype, large in (("int64", 2**63 - 1), ("uint64", 2**64 - 1), ("int64", 2**53 + 1)):
+        found = differences(np.array([large - 1, large], dtype), np.array([large, large], dtype))
+        np.testing.assert_array_equal(found, [1, 0])
+        expected = Expected(value=np.array([large], dtype))
+        assert expected.wrong(np.array([large - 1], dtype)).all()
+        assert not expected.judge(np.array([large - 1], dtype)).ok
 
 
 def test_a_kernel_of_two_branches_shows_neither() -> None:

@@ -116,7 +116,7 @@ def shifted(by: float, *at: int) -> Bend:
 
 def test_what_is_right_is_unseen(tmp_path: Path) -> None:
     result = bisected(tmp_path, chain())
-    assert (result.cause, result.node) == ("unseen", None)
+    assert (result.cause, result.node, result.right) == ("unseen", None, False)
     assert [each.value for each in result.compared] == ["v0", "v1", "v2", "y"]
 
 
@@ -180,6 +180,42 @@ def test_inputs_may_be_bfloat16(tmp_path: Path) -> None:
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     result = bisected(tmp_path, made, y=shifted(1.0))
     assert (result.cause, result.node) == ("node", "sine")
+
+
+def test_an_output_that_is_overwritten_later_is_wrong(tmp_path: Path) -> None:
+    """What its kernel wrote is right; what is handed out is not."""
+    place = prepared(tmp_path, chain())
+    right = dump(place, tmp_path / "dump", lambda _, value: value)
+    handed_out = np.load(right / "3-0.npy")
+    handed_out[1, 2] += 1
+    np.save(right / "output-0.npy", handed_out)
+    result = found(place, right, tmp_path)
+    assert (result.cause, result.node, result.kernel) == ("node", "n3", "k3")
+    assert [each.ok for each in result.compared] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("wrong", [None, "x", "w"])
+def test_outputs_that_no_node_computes_are_judged(tmp_path: Path, wrong: str | None) -> None:
+    made = model(
+        [helper.make_node("Exp", ["x"], ["y"], name="exp")],
+        inputs={"x": [4, 8]},
+        outputs={"y": [4, 8], "x": [4, 8], "w": [2]},
+        weights={"w": np.ones(2, np.float32)},
+    )
+    place = prepared(tmp_path, made)
+    folder = dump(place, tmp_path / "dump", lambda _, value: value)
+    for at, spec in enumerate(read_signature(place).outputs):
+        handed_out = np.load(place / f"check/expected/{spec.file}.npy")
+        np.save(folder / f"output-{at}.npy", handed_out + np.float32(spec.name == wrong))
+    result = found(place, folder, tmp_path)
+    assert result.cause == "unseen"
+    assert not result.right
+    assert (
+        {each.value: each.ok for each in result.compared}
+        == {name: name != wrong for name in ("y", "x", "w")}
+        if wrong
+        else all(each.ok for each in result.compared)
+    )
 
 
 def test_a_dump_of_another_model_is_none(tmp_path: Path) -> None:

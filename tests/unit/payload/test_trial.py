@@ -19,6 +19,7 @@ from builder.bundle.layout import seal
 from builder.bundle.manifest import Memory
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.signature import read_signature
+from builder.model.bisection import Bisection
 from builder.payload import verify
 from builder.payload.comparison import compare_outputs
 from builder.payload.emulated import Runner
@@ -49,10 +50,15 @@ def floored() -> onnx.ModelProto:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle(Runner):
-    """A bundle that computes ``floor(sums(x)) * 2``, and ``behind`` of that."""
+    """A bundle that computes ``floor(sums(x)) * 2``, and ``behind`` of that.
+
+    What it hands out is ``delivered`` of what its last kernel wrote, in a run that is looked into
+    as in others.
+    """
 
     sums: Sum
     behind: Sum
+    delivered: Sum
 
     def _run_on(self, inputs: Path) -> dict[str, Array]:
         x = np.load(inputs / "x.npy")
@@ -62,7 +68,7 @@ class Bundle(Runner):
 
     def infer(self, inputs: Path, computed: Path) -> None:
         computed.mkdir()
-        np.save(computed / "y.npy", self._run_on(inputs)["y"])
+        np.save(computed / "y.npy", self.delivered(self._run_on(inputs)["y"]))
 
     def check(self, computed: Path) -> bool:
         self.infer(self.bundle / "check/inputs", computed)
@@ -79,7 +85,7 @@ class Bundle(Runner):
             entry = {"file": f"{at}-0", "kernel": f"k{at}", "dtype": "float32"}
             tensors.append(entry | {"nodes": nodes[name]})
         np.save(dump / "input-0.npy", np.load(inputs / "x.npy"))
-        np.save(dump / "output-0.npy", self._run_on(inputs)["y"])
+        np.save(dump / "output-0.npy", self.delivered(self._run_on(inputs)["y"]))
         (dump / "dump.json").write_text(json.dumps({"tensors": tensors}))
 
 
@@ -88,6 +94,7 @@ def tried(
     monkeypatch: pytest.MonkeyPatch,
     sums: Sum = steps,
     behind: Sum = lambda value: value,
+    delivered: Sum = lambda value: value,
 ) -> dict[str, Any]:
     """Verify such a bundle; return what ``verification.json`` says."""
     onnx.save(floored(), folder / "m.onnx")
@@ -111,7 +118,9 @@ def tried(
     (assembled / "assembly.json").write_text(json.dumps({"sha256": digest, "sizes": {}}))
 
     def runner(*, prefix: tuple[str, ...], bundle: Path, log: Any) -> Bundle:
-        return Bundle(prefix=prefix, bundle=bundle, log=log, sums=sums, behind=behind)
+        return Bundle(
+            prefix=prefix, bundle=bundle, log=log, sums=sums, behind=behind, delivered=delivered
+        )
 
     monkeypatch.setattr(verify, "Runner", runner)
     made = plan(a_request(machine=EMULATING), [a_pc()], a_source(), lambda _: LOCAL)
@@ -206,3 +215,50 @@ def test_wrong_values_behind_a_jump_are_wrong(
     assert found["ok"] is False
     bisection = json.loads((tmp_path / "output/bisect/bisection.json").read_text())
     assert (bisection["cause"], bisection["node"]) == ("node", "y")
+
+
+@pytest.mark.parametrize("sums", [steps, lower])
+def test_an_output_that_is_miscopied_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sums: Sum
+) -> None:
+    """Every kernel is right, of large inputs too, and some of their values jump."""
+
+    def delivered(value: Array) -> Array:
+        return np.where(np.arange(value.size).reshape(value.shape) == 5, np.float32(7), value)
+
+    found = tried(tmp_path, monkeypatch, sums, delivered=delivered)
+    assert found["ok"] is False
+
+
+@pytest.mark.parametrize("sums", [steps, lower])
+def test_a_bundle_that_does_not_repeat_itself_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sums: Sum
+) -> None:
+    """The run that is looked into is right, but it is not the one that was not."""
+    runs = 0
+
+    def delivered(value: Array) -> Array:
+        nonlocal runs
+        runs += 1
+        return value if runs != 2 else value + np.float32(2)
+
+    found = tried(tmp_path, monkeypatch, sums, delivered=delivered)
+    assert found["ok"] is False
+
+
+def test_what_nothing_shows_proves_nothing() -> None:
+    """Neither for the bundle's own set nor for one that strains the model."""
+    for own in (False, True):
+        for cause, proves in (("unseen", False), ("jump", True), ("accumulation", not own)):
+            found = Bisection(
+                cause=cause,  # type: ignore[arg-type]
+                node=None,
+                operator=None,
+                nodes=(),
+                kernel=None,
+                max_abs_error=None,
+                local_error=None,
+                compared=(),
+                right=True,
+            )
+            assert verify._proves(found, own=own) is proves
