@@ -138,6 +138,13 @@ _MISSING = "export it with operators and types that onnxruntime has for CPUs"
 
 def _not_run(error: Exception, remedy: str) -> ModelRefused:
     said = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "bad_alloc" in said or "Failed to allocate" in said:
+        return ModelRefused(
+            "ONNX Runtime has not the memory to run this model, so nothing could verify it",
+            reason="too-large",
+            why=said[:300] or None,
+            remedy="free some memory, or build where there is more",
+        )
     return ModelRefused(
         "ONNX Runtime does not run this model, so nothing could verify it",
         reason="reference-failed",

@@ -9,9 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from builder.compiler.prepare.check_data import Arrays
 from builder.compiler.prepare.input_sets import further_sets
 from builder.compiler.prepare.pipeline import prepare
 from builder.compiler.set_list import CheckSet, read_sets, set_folders
+from builder.errors import ModelRefused
 from builder.model.tensor import TensorSpec
 from builder.payload.affordable import affordable
 from tests.unit.compiler.models import conv_bn_relu, model
@@ -116,7 +118,7 @@ def test_other_seeds_are_kept_where_results_jump(tmp_path: Path, operator: str, 
     assert sum(each.spare for each in read_sets(prepared(tmp_path, made))) == spare
 
 
-def test_quantised_models_have_doubts_for_each_set(tmp_path: Path) -> None:
+def quantised() -> onnx.ModelProto:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
@@ -131,9 +133,37 @@ def test_quantised_models_have_doubts_for_each_set(tmp_path: Path) -> None:
             numpy_helper.from_array(np.uint8(128), "z"),
         ],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    place = prepared(tmp_path, made)
-    assert len(set_folders(place)) == 5
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_quantised_models_have_doubts_for_each_set(tmp_path: Path) -> None:
+    assert len(set_folders(prepared(tmp_path, quantised()))) == 5
+
+
+def test_a_set_that_only_another_order_does_not_run_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(feed: Arrays) -> Arrays:
+        return {"x": feed["x"][:3]} if np.abs(feed["x"]).max() > 10 else feed
+
+    monkeypatch.setattr("builder.compiler.prepare.check_sets.nudged", cut)
+    place = prepared(tmp_path, quantised())
+    assert listed(place)["large"].dropped is not None
+    assert len(set_folders(place)) == 4
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc")])
+def test_what_the_reference_has_no_memory_for_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def starved(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("builder.compiler.prepare.check_data.as_ort_value", starved)
+    with pytest.raises(ModelRefused) as caught:
+        prepared(tmp_path, conv_bn_relu())
+    assert caught.value.reason == "too-large"
+    assert "--inputs" not in str(caught.value.remedy)
 
 
 def test_an_emulator_runs_as_many_sets_as_a_build_has_time_for(tmp_path: Path) -> None:
