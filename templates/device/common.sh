@@ -15,7 +15,7 @@ newline='
 
 say() {
   said=$*
-  printf '%s %s\n' "$nonce" "${said%%"$newline"*}"
+  printf "%s %s\n" "$nonce" "${said%%"$newline"*}"
 }
 
 finish() {
@@ -106,7 +106,7 @@ say_free() { # FOLDER
 # Sets hasher to the command that prints SHA-256 sums, or to nothing.
 find_hasher() {
   hasher=
-  for one in 'sha256sum' 'busybox sha256sum' 'toybox sha256sum' 'shasum -a 256' 'openssl dgst -r -sha256'; do
+  for one in sha256sum "busybox sha256sum" "toybox sha256sum" "shasum -a 256" "openssl dgst -r -sha256"; do
     command -v "${one%% *}" > /dev/null 2>&1 || continue
     case $($one /dev/null 2> /dev/null) in
       e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*) hasher=$one && return ;;

@@ -15,7 +15,7 @@ throttle_word() { # ROOT
 power_mode() {
   command -v nvpmodel > /dev/null 2>&1 || return 0
   nvpmodel -q 2> /dev/null | while IFS= read -r line; do
-    case $line in *'Power Mode:'*) echo "${line#*: }" ;; esac
+    case $line in *"Power Mode:"*) echo "${line#*: }" ;; esac
   done
 }
 

@@ -6,15 +6,11 @@ say uptime_s "$(cut -d. -f1 /proc/uptime)"
 say date "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 boot_id
 say boot "$boot"
-# Whose folders are safe depends on it, so no guess will do.
-uid=$(id -u 2> /dev/null) || while read -r name one uid rest; do
-  [ "$name" = Uid: ] && break
+# Not id -u: some boards have no id, and whose folders are safe depends on it.
+while read -r name real uid rest; do
+  [ $name = Uid: ] && say uid $uid && break
 done < /proc/self/status
-case $uid in
-  '' | *[!0-9]*) refuse failed "neither id -u nor /proc/self/status says which user this is" ;;
-esac
-say uid "$uid"
-say user "$(id -un 2> /dev/null || printf %s "$uid")"
+say user "$(id -un 2>&- || echo $uid)"
 
 file_line() { # KEY FILE
   line=
@@ -69,9 +65,9 @@ for zone in /sys/class/thermal/thermal_zone*; do
   read -r type < "$zone/type" && read -r temperature < "$zone/temp" &&
     say sensor "$temperature" "$type"
 done 2> /dev/null
-say throttled "$(throttle_word '')"
+say throttled "$(throttle_word "")"
 say nvpmodel "$(power_mode)"
-device_clocks '' | while read -r line; do say clock "$line"; done
+device_clocks "" | while read -r line; do say clock "$line"; done
 
 for tool in flock taskset; do
   command -v "$tool" > /dev/null 2>&1 && say tool "$tool"
