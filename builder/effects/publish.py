@@ -117,8 +117,8 @@ class Publisher:
             good = next(_good_receipts(place), None)
             if good and good.is_current:
                 good.path.replace(place / _LAST_GOOD)
-            self._replace_evidence(place, evidence)
             write_atomically(place / _RECEIPT, _dump(receipt, ()))
+            self._replace_evidence(place, evidence)  # the largest comes last: it may not fit
         return place
 
     def update_receipt(self, receipt: Receipt) -> None:

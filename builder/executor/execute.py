@@ -206,11 +206,17 @@ class _Build:
             goal,
             error,
             verification=verification,
-            last_good=self.world.publisher.last_good(self.plan.model, goal.target.name),
+            last_good=self._last_good(goal),
             seconds=self._seconds(),
         )
         self._note(lambda note: self.world.publisher.publish_failure(note, evidence), receipt)
         self._conclude(goal, receipt)
+
+    def _last_good(self, goal: Goal) -> LastGood | None:
+        # A folder that cannot be read fails no target that did not fail already.
+        with suppress(OSError, BoardwrightError):
+            return self.world.publisher.last_good(self.plan.model, goal.target.name)
+        return None
 
     def _note(self, write: Callable[[Receipt], object], receipt: Receipt) -> None:
         # The user must hear how the target itself went, not that its note could not be written.
