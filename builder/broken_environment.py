@@ -8,6 +8,7 @@ import sys
 
 from builder.errors import UsageError
 
+_OWN = __name__.partition(".")[0]
 _OUT_OF_MEMORY = os.strerror(errno.ENOMEM)
 
 
@@ -38,11 +39,17 @@ def broken_environment(what: str, *, why: str | None = None) -> UsageError:
 
 
 def _imported_module(error: BaseException) -> str | None:
-    found = error.name if isinstance(error, ImportError) else None
-    trace = error.__traceback__
+    wanted = error.name if isinstance(error, ImportError) else None
+    found, trace = wanted, error.__traceback__
     while trace is not None:
         # A module's body runs only while the module is being imported.
         if trace.tb_frame.f_code.co_name == "<module>":
             found = str(trace.tb_frame.f_globals.get("__name__", found))
         trace = trace.tb_next
-    return None if found in (None, "__main__") else found
+    if _is_ours(found):
+        found = wanted  # ours asked for what another package does not have, or is at fault itself
+    return None if _is_ours(found) or found == "__main__" else found
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0] == _OWN

@@ -85,8 +85,8 @@ def unchanged(source: Source, memo: DigestMemo) -> bool:
 
 
 def is_private(source: Source) -> bool:
-    """Say whether a file of ``source`` is one that only its owner may read."""
-    return any((source.root / file.path).stat().st_mode & 0o044 == 0 for file in source.files)
+    """Say whether a file of ``source`` is one that not everybody may read."""
+    return any((source.root / file.path).stat().st_mode & 0o004 == 0 for file in source.files)
 
 
 def read_texts(folders: Iterable[Path]) -> dict[str, str]:

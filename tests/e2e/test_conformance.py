@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tvm.relax.frontend.onnx.onnx_frontend import _get_convert_map
@@ -44,6 +45,24 @@ def needs(program: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(find_program(program) is None, reason=f"{program} is not installed")
 
 
+def run(folder: Path, *options: str) -> list[dict[str, Any]]:
+    """Run the program on what ``options`` say; it must succeed. Return its results."""
+    report = folder / "results.json"
+    done = subprocess.run(
+        (
+            *(sys.executable, "-W", "ignore", "-m", "ci.conformance"),
+            *(*options, "--json", str(report)),
+        ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    results: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
+    return results
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "sample"),
@@ -56,19 +75,7 @@ def needs(program: str) -> pytest.MarkDecorator:
 def test_a_sample_of_what_is_expected_to_pass_passes(
     tmp_path: Path, target: str, sample: int
 ) -> None:
-    report = tmp_path / "results.json"
-    done = subprocess.run(
-        (
-            *(sys.executable, "-W", "ignore", "-m", "ci.conformance", "--target", target),
-            *("--sample", str(sample), "--json", str(report)),
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    results = json.loads(report.read_text(encoding="utf-8"))
+    results = run(tmp_path, "--target", target, "--sample", str(sample))
     assert [r["name"] for r in results if r["verdict"] != "pass"] == []
     assert len(results) == sample
 
@@ -81,20 +88,7 @@ def test_a_sample_of_what_is_expected_to_pass_passes(
 def test_a_sample_stays_in_its_tensors_and_is_right_with_other_data(
     tmp_path: Path, mode: str, sample: int, least: int
 ) -> None:
-    report = tmp_path / "results.json"
-    done = subprocess.run(
-        (
-            *(sys.executable, "-W", "ignore", "-m", "ci.conformance", mode),
-            *("--sample", str(sample), "--json", str(report)),
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    results = json.loads(report.read_text(encoding="utf-8"))
-    assert len(results) >= least
+    assert len(run(tmp_path, mode, "--sample", str(sample))) >= least
 
 
 def test_every_version_of_an_operator_from_opset_7_to_12_is_tested() -> None:

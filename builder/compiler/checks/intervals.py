@@ -85,9 +85,9 @@ def _scattered(node: Node, given: Given) -> Interval | None:
 
 
 def _along(node: Node, _given: Given) -> Interval:
-    """Return a place along an axis. A reduction that no element enters (all NaN) leaves -1."""
+    """Return a place along an axis."""
     extents = node.shape(0)
-    return Interval(-1, extents[int(node.attribute("axis", 0)) % len(extents)] - 1)
+    return Interval(0, extents[int(node.attribute("axis", 0)) % len(extents)] - 1)
 
 
 def _rank(node: Node, _given: Given) -> Interval:

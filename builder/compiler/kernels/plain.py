@@ -117,7 +117,7 @@ def _along_rows(
         try:
             partial.append(sch.rfactor(left, len(sch.get(block).writes[0].source.shape)))
         except ScheduleError:
-            return  # TVM knows how to put sums and extremes together, not products
+            return  # TVM puts partial results together for sums and few other reducers of its own
     for part in reversed(partial):
         _vectorise_partial(sch, part, spatial, unit)
 

@@ -38,26 +38,17 @@ class Window:
 
 
 def window(node: Node, extents: Sequence[int], kernel: Sequence[int]) -> Window:
-    """Return the window that a node's attributes describe."""
+    """Return the window that a node's attributes describe; their padding is explicit."""
     rank = len(extents)
     strides = tuple(node.attribute("strides", (1,) * rank))
     dilations = tuple(node.attribute("dilations", (1,) * rank))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    automatic = node.attribute("auto_pad", "NOTSET")
-    if automatic.startswith("SAME"):
-        result = [-(-e // s) for e, s in zip(extents, strides, strict=True)]
-        total = [
-            max((r - 1) * s + k - e, 0)
-            for r, s, k, e in zip(result, strides, reach, extents, strict=True)
-        ]
-        before = [t // 2 if automatic == "SAME_UPPER" else -(-t // 2) for t in total]
-    else:
-        pads = tuple(node.attribute("pads", (0,) * 2 * rank))
-        before, total = list(pads[:rank]), [a + b for a, b in zip(pads, pads[rank:], strict=False)]
-        result = [
-            _stops(e + t - k, s, bool(node.attribute("ceil_mode", 0)), e + b)
-            for e, t, k, s, b in zip(extents, total, reach, strides, before, strict=True)
-        ]
+    pads = tuple(node.attribute("pads", (0,) * 2 * rank))
+    before, total = list(pads[:rank]), [a + b for a, b in zip(pads, pads[rank:], strict=False)]
+    result = [
+        _stops(e + t - k, s, bool(node.attribute("ceil_mode", 0)), e + b)
+        for e, t, k, s, b in zip(extents, total, reach, strides, before, strict=True)
+    ]
     return Window(
         extents=tuple(extents),
         kernel=tuple(kernel),

@@ -118,7 +118,7 @@ COMPUTED: dict[str, tuple[Node, intervals.Given, Interval]] = {
     "BitwiseAnd": (node("BitwiseAnd", *PAIR), [Interval(-9, 99), Interval(7, 7)], Interval(0, 7)),
     "Where": (node("Where", *PAIR), [None, Interval(0, 2), Interval(5, 6)], Interval(0, 6)),
     "Concat": (node("Concat", *PAIR), [Interval(0, 2), Interval(5, 6)], Interval(0, 6)),
-    "ArgMax": (node("ArgMax", data(4, 6), axis=1), [None], Interval(-1, 5)),
+    "ArgMax": (node("ArgMax", data(4, 6), axis=1), [None], Interval(0, 5)),
     "Transpose": (node("Transpose", indices(3, 2)), [Interval(0, 2)], Interval(0, 2)),
 }
 

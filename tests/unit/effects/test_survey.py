@@ -377,3 +377,13 @@ def test_a_link_put_in_place_after_the_look_is_not_followed(
         UsageError,
         "unreadable-model",
     )
+
+
+@pytest.mark.parametrize(("mode", "private"), [(0o600, True), (0o640, True), (0o644, False)])
+def test_a_model_that_not_everybody_may_read_is_private(
+    folder: Path, memo: DigestMemo, mode: int, private: bool
+) -> None:
+    path = folder / "m.onnx"
+    path.write_bytes(model())
+    path.chmod(mode)
+    assert survey.is_private(survey.survey_model(path, memo)) is private

@@ -10,7 +10,6 @@ from builder.compiler.prepare.rewrites.classical import scores
 from builder.compiler.prepare.rewriting import Array, Rewrite, Site
 
 F = np.float32
-_INT_MAX = np.iinfo(np.int64).max
 
 
 def array_feature_extractor(site: Site) -> bool:
